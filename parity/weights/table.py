@@ -1,0 +1,146 @@
+"""A weight map is a table of rules in two aligned columns of templates; the inverse is derived, never written."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+
+from parity.errors import Problems
+from parity.weights.operations import Copy, Operation
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`source` becomes `target` by `operation`; `{i}` in both stands for every layer."""
+
+    source: str
+    target: str
+    operation: Operation = Copy()
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Source tensors matching a glob are left behind on purpose; `reason` goes into the proof."""
+
+    pattern: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rules of one architecture and head, with its number of layers and what is dropped on purpose.
+
+    `tied` maps a target name that shares another target's storage to that other name: it is never written.
+    """
+
+    rules: tuple[Rule, ...]
+    layers: int
+    drops: tuple[Drop, ...] = ()
+    tied: tuple[tuple[str, str], ...] = ()
+
+    def expanded(self) -> tuple[Rule, ...]:
+        """One rule per tensor, layers in numeric order."""
+        rules: list[Rule] = []
+        for rule in self.rules:
+            if "{i}" in rule.source:
+                rules += [
+                    Rule(rule.source.format(i=i), rule.target.format(i=i), rule.operation) for i in range(self.layers)
+                ]
+            else:
+                rules.append(rule)
+        return tuple(rules)
+
+    def inverted(self) -> Table:
+        """The table that leads back: columns exchanged, operations inverted."""
+        return Table(tuple(Rule(r.target, r.source, r.operation.inverse()) for r in self.rules), self.layers)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One tensor's way: names, operation and both shapes."""
+
+    source: str
+    target: str
+    operation: Operation
+    source_shape: tuple[int, ...]
+    target_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every tensor's way and every tensor left behind, checked against the laws before data is read."""
+
+    moves: tuple[Move, ...]
+    dropped: tuple[tuple[str, str], ...]
+
+
+def plan(
+    table: Table,
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    where: str | PathLike[str],
+    rename: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
+) -> Plan:
+    """Match a checkpoint's tensors with a table and check the laws, all violations at once.
+
+    Laws: every source tensor is claimed exactly once or dropped with a reason; every target is produced exactly once;
+    every operation fits the shape it meets.
+
+    Args:
+        table: rules for the architecture and head.
+        shapes: the checkpoint's tensor names and shapes.
+        where: the checkpoint, for messages.
+        rename: the user's `--map OLD=NEW`, checkpoint name to table name.
+        drop: the user's `--drop GLOB`.
+
+    Raises:
+        ParityError: unknown, missing, doubly claimed or misshapen tensors, with the nearest known names.
+    """
+    problems = Problems("the checkpoint does not fit the weight table", where=where)
+    renamed = rename or {}
+    drops = (*table.drops, *(Drop(glob, "dropped by --drop") for glob in drop))
+    rules: dict[str, Rule] = {}
+    produced: set[str] = set()
+    for rule in table.expanded():
+        if rule.source in rules or rule.target in produced:
+            problems.add(f"two rules claim {rule.source} or {rule.target}", remedy="mend the family's table")
+        rules[rule.source] = rule
+        produced.add(rule.target)
+    for old in renamed.keys() - shapes.keys():
+        problems.add(f"--map names {old}, which the checkpoint does not hold", remedy=_nearest(old, shapes))
+    moves: dict[str, Move] = {}
+    dropped: list[tuple[str, str]] = []
+    for name in sorted(shapes):
+        known = renamed.get(name, name)
+        claim = rules.get(known)
+        reason = next((d.reason for d in drops if fnmatch.fnmatchcase(name, d.pattern)), None)
+        if claim is None or (reason == "dropped by --drop"):
+            if reason is None:
+                problems.add(f"unknown variable {name}", got=list(shapes[name]), remedy=_nearest(name, rules))
+            else:
+                dropped.append((name, reason))
+            continue
+        if known in moves:
+            problems.add(f"{name} and {moves[known].source} both claim {known}", remedy="name one of them in --drop")
+            continue
+        try:
+            target_shape = claim.operation.shape(shapes[name])
+        except ValueError as error:
+            problems.add(f"{name}: {error}", remedy="the checkpoint belongs to another architecture")
+            continue
+        moves[known] = Move(name, claim.target, claim.operation, shapes[name], target_shape)
+    missing = [source for source in rules if source not in moves]
+    for source in missing:
+        candidates = {name: 0 for name in shapes if name not in rules}
+        problems.add(f"missing variable {source}", remedy=_nearest(source, candidates, other="--map OLD=NEW names a substitute"))
+    problems.raise_if_any()
+    return Plan(tuple(moves[source] for source in rules), tuple(dropped))
+
+
+def _nearest(name: str, known: Mapping[str, object], *, other: str = "--drop or --map decides by hand") -> str:
+    close = difflib.get_close_matches(name, known, n=2, cutoff=0.75)
+    return f"nearest known: {' or '.join(close)}; {other}" if close else other
