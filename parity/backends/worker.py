@@ -1,0 +1,215 @@
+"""A backend is a process: `python -m parity.backends.worker JOB.json`.
+
+It imports the runtime, waits for the word `go` on its standard input, loads the artifact, runs every batch, and
+writes one trace file for each. Under the scheduler (`--phases FD`) it reports its phases on that descriptor; by hand
+it starts at once and reports on standard error. Until the environment is set nothing is imported but the standard
+library, because thread counts are read when a library loads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import importlib
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parity.backends import runtime
+from parity.backends.job import Job
+from parity.backends.phase import Name, Phase, peak_rss
+from parity.backends.protocol import BatchSkipped
+from parity.errors import ParityError
+
+if TYPE_CHECKING:
+    from parity.backends.protocol import Backend
+    from parity.trace import TraceBatch
+
+Announce = Callable[[Phase], None]
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Environment variables of a worker: that many threads, on the processor, quiet, and never on the network."""
+    counted = (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    )
+    return {
+        **dict.fromkeys(counted, str(threads)),
+        "TOKENIZERS_PARALLELISM": "false",
+        "USE_TF": "0",
+        "USE_FLAX": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+class Clock:
+    """Times phases, announces each when it is over, and has a hung one print where it hangs."""
+
+    def __init__(self, announce: Announce, *, dump_when_late: bool) -> None:
+        self._announce, self._dump = announce, dump_when_late
+
+    @contextmanager
+    def phase(self, name: Name, limit_s: float) -> Iterator[dict[str, Any]]:
+        """Time a block; what it puts into the dictionary becomes the phase's detail."""
+        detail: dict[str, Any] = {}
+        wall, cpu = time.perf_counter(), time.process_time()
+        if self._dump:
+            faulthandler.dump_traceback_later(limit_s)
+        try:
+            yield detail
+        except BaseException as error:
+            first = str(error).strip().splitlines() or [""]
+            text = str(error) if isinstance(error, ParityError) else f"{type(error).__name__}: {first[0]}"
+            self._say("failed", wall, cpu, {"error": text, "kind": type(error).__name__})
+            raise
+        finally:
+            if self._dump:
+                faulthandler.cancel_dump_traceback_later()
+        self._say(name, wall, cpu, detail)
+
+    def _say(self, name: Name, wall: float, cpu: float, detail: Mapping[str, Any]) -> None:
+        self._announce(Phase(name, time.perf_counter() - wall, time.process_time() - cpu, peak_rss(), detail))
+
+
+def work(job: Job, clock: Clock, *, permit: Callable[[], None] = lambda: None) -> None:
+    """Do the job; `permit` returns when loading may begin.
+
+    Raises:
+        ParityError: the job does not fit, or the backend breaks its contract. The runtime's own errors pass through.
+    """
+    with clock.phase("imported", job.start_timeout_s):
+        module = importlib.import_module(job.module or runtime(job.name).module)
+    permit()
+    from parity.trace import batch_path, read_batch, write_batch
+
+    for stale in job.out.glob("batch-*.safetensors"):
+        stale.unlink()
+    with clock.phase("loaded", job.start_timeout_s) as detail:
+        backend: Backend = module.open(job)
+        meta = {"describe": dict(backend.describe()), "unavailable": dict(backend.unavailable())}
+        detail.update(meta)
+    try:
+        for number, path in enumerate(job.inputs):
+            with clock.phase("batch", job.batch_timeout_s) as detail:
+                answer = answer_batch(job, backend, read_batch(path), meta)
+                computed = time.perf_counter()
+                write_batch(batch_path(job.out, number), answer)
+                written = time.perf_counter() - computed
+                detail.update(number=number, of=len(job.inputs), skipped=answer.skipped, write_s=written)
+        with clock.phase("finished", job.start_timeout_s):
+            backend.close()
+    finally:
+        backend.close()
+
+
+def answer_batch(job: Job, backend: Backend, batch: TraceBatch, described: Mapping[str, Any]) -> TraceBatch:
+    """Run one batch and dress it as a trace.
+
+    Raises:
+        ParityError: the backend answered with other taps than it was asked for.
+    """
+    from parity.trace import INPUTS, TraceBatch
+
+    meta = {
+        **{name: value for name, value in batch.meta.items() if name != "format"},
+        **job.meta,
+        **described,
+        "backend": job.backend,
+        "variant": job.variant,
+        "precision": job.precision,
+        "family": job.family,
+        "head": job.head,
+        "settings": dict(job.settings),
+        "threads": job.threads,
+        "machine": f"{platform.platform()} {platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+    }
+    try:
+        answer = backend.run(batch.inputs, texts=batch.texts)
+    except BatchSkipped as skip:
+        return TraceBatch({}, batch.inputs, {**meta, "skipped": str(skip)})
+    taps = {name: array for name, array in answer.items() if not name.startswith(INPUTS)}
+    fed = {name.removeprefix(INPUTS): array for name, array in answer.items() if name.startswith(INPUTS)}
+    owed = set(job.taps) - set(described["unavailable"])
+    if set(taps) != owed:
+        lacking, surplus = sorted(owed - set(taps)), sorted(set(taps) - owed)
+        raise ParityError(
+            f"the backend answered with other taps than asked for: lacking {lacking}, surplus {surplus}",
+            where=job.name,
+            remedy="report this as a bug of the backend",
+        )
+    return TraceBatch(taps, {**batch.inputs, **fed}, meta)
+
+
+def _await_go() -> None:
+    """Wait for the scheduler's word; from then on, die when its end of the pipe closes."""
+    if sys.stdin.readline().strip() != "go":
+        _end_group()
+    threading.Thread(target=_end_with_the_scheduler, daemon=True).start()
+
+
+def _end_with_the_scheduler() -> None:
+    sys.stdin.read()
+    _end_group()
+
+
+def _end_group() -> None:
+    """The scheduler is gone: end this process and its children, which are a process group of their own."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one job file; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m parity.backends.worker", description="Run one job.")
+    parser.add_argument("job", type=Path, help="the job file (JSON)")
+    parser.add_argument("--phases", type=int, metavar="FD", help="report phases here, and wait for `go` on stdin")
+    options = parser.parse_args(arguments)
+    faulthandler.enable()
+    scheduled = options.phases is not None
+    channel = os.fdopen(options.phases, "w", buffering=1) if scheduled else sys.stderr
+
+    def announce(phase: Phase) -> None:
+        channel.write(phase.to_line())
+
+    try:
+        if scheduled:
+            os.set_inheritable(options.phases, False)
+        job = Job.read(options.job)
+        os.environ.update(environment(job.threads))
+        work(job, Clock(announce, dump_when_late=True), permit=_await_go if scheduled else lambda: None)
+    except ParityError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The answer is on disk; whatever a framework does while Python shuts down can no longer change it.
+    os._exit(code)
