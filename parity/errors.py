@@ -24,7 +24,9 @@ class ParityError(Exception):
         self.what, self.where, self.got, self.expected, self.remedy = what, where, got, expected, remedy
 
     def __str__(self) -> str:
-        facts = [f"{name} {value}" for name, value in (("got", self.got), ("expected", self.expected)) if value is not None]
+        facts = [
+            f"{name} {value}" for name, value in (("got", self.got), ("expected", self.expected)) if value is not None
+        ]
         text = f"{self.where}: {self.what}" if self.where is not None else self.what
         text += f" ({', '.join(facts)})" if facts else ""
         return f"{text}; {self.remedy}" if self.remedy else text

@@ -34,19 +34,22 @@ class Ops(Protocol):
         """Matrix product over the last two axes."""
 
     def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """a + b."""
+        """A + b."""
 
     def sub(self, a: Tensor, b: Tensor) -> Tensor:
-        """a - b."""
+        """A - b."""
 
     def mul(self, a: Tensor, b: Tensor) -> Tensor:
-        """a * b."""
+        """A * b."""
+
+    def div(self, a: Tensor, b: Tensor) -> Tensor:
+        """A / b."""
 
     def mean(self, x: Tensor, *, axis: int) -> Tensor:
         """Mean over `axis`, kept as a dimension of 1."""
 
     def square(self, x: Tensor) -> Tensor:
-        """x * x."""
+        """X * x."""
 
     def rsqrt(self, x: Tensor) -> Tensor:
         """1 / sqrt(x)."""
@@ -73,7 +76,7 @@ class Ops(Protocol):
         """Insert a dimension of 1."""
 
     def index(self, x: Tensor, position: int, *, axis: int) -> Tensor:
-        """x at one position of `axis`, which disappears."""
+        """X at one position of `axis`, which disappears."""
 
     def take_positions(self, x: Tensor, positions: Tensor) -> Tensor:
         """x[b, positions[b, q]]: [B,T,...] and [B,Q] give [B,Q,...]."""

@@ -104,9 +104,13 @@ def read_meta(path: Path) -> dict[str, Any]:
         meta = json.loads(metadata["parity"])
         version = meta["format"]
     except (KeyError, ValueError, TypeError) as error:
-        raise ParityError("not a trace: no `parity` metadata", where=path, remedy="write it with `parity trace`") from error
+        raise ParityError(
+            "not a trace: no `parity` metadata", where=path, remedy="write it with `parity trace`"
+        ) from error
     if version != FORMAT:
-        raise ParityError("trace of another format version", where=path, got=version, expected=FORMAT, remedy="trace again")
+        raise ParityError(
+            "trace of another format version", where=path, got=version, expected=FORMAT, remedy="trace again"
+        )
     return dict(meta)
 
 

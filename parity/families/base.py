@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,19 @@ class Family:
     """Do these variable names belong to this family?"""
     read_config: Callable[..., Config]
     """(raw JSON, *, where: Path, activation: str | None) -> Config; raises ParityError."""
+    all_heads: tuple[Head, ...]
     heads: Callable[[Collection[str]], tuple[Head, ...]]
     """The heads that a checkpoint with these variable names can be converted to; the first is the default."""
+    misfits: Callable[[Config, Mapping[str, tuple[int, ...]]], Sequence[tuple[str, int, int, str]]]
+    """(config, checkpoint's shapes) -> per mismatch: config key, what it says, what the tensors say, which variable."""
+    has_labels: Callable[[Head], bool]
+    """Is the number of this head's outputs free (a classifier)?"""
+    labels: Callable[[Head, Mapping[str, tuple[int, ...]]], int]
+    """(head, checkpoint's shapes) -> number of classes; 2 where it is not free."""
+    unused_by_class: Callable[[Head], frozenset[str]]
+    """Target tensors that the head's class ignores, kept so that nothing of the checkpoint is lost."""
+    unread_keys: Callable[[Mapping[str, Any]], Sequence[str]]
+    """Config keys that the original code never reads."""
     variables: Callable[..., tuple[Variable, ...]]
     """(config, head: Head, *, labels: int) -> the variables that head's original graph has."""
     table: Callable[[Config, Head], Table]

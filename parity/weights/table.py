@@ -102,7 +102,6 @@ def plan(
     """
     problems = Problems("the checkpoint does not fit the weight table", where=where)
     renamed = rename or {}
-    drops = (*table.drops, *(Drop(glob, "dropped by --drop") for glob in drop))
     rules: dict[str, Rule] = {}
     produced: set[str] = set()
     for rule in table.expanded():
@@ -117,8 +116,8 @@ def plan(
     for name in sorted(shapes):
         known = renamed.get(name, name)
         claim = rules.get(known)
-        reason = next((d.reason for d in drops if fnmatch.fnmatchcase(name, d.pattern)), None)
-        if claim is None or (reason == "dropped by --drop"):
+        reason = _reason_to_drop(name, known, rules, table.drops, drop)
+        if reason is not None or claim is None:
             if reason is None:
                 problems.add(f"unknown variable {name}", got=list(shapes[name]), remedy=_nearest(name, rules))
             else:
@@ -136,9 +135,25 @@ def plan(
     missing = [source for source in rules if source not in moves]
     for source in missing:
         candidates = {name: 0 for name in shapes if name not in rules}
-        problems.add(f"missing variable {source}", remedy=_nearest(source, candidates, other="--map OLD=NEW names a substitute"))
+        problems.add(
+            f"missing variable {source}", remedy=_nearest(source, candidates, other="--map OLD=NEW names a substitute")
+        )
     problems.raise_if_any()
     return Plan(tuple(moves[source] for source in rules), tuple(dropped))
+
+
+def _reason_to_drop(
+    name: str, known: str, rules: Mapping[str, Rule], drops: Sequence[Drop], by_hand: Sequence[str]
+) -> str | None:
+    if any(fnmatch.fnmatchcase(name, glob) for glob in by_hand):
+        return "dropped by --drop"
+    if known in rules:
+        return None
+    variable, _, slot = name.rpartition("/")
+    if variable in rules:
+        # tf.train.Saver stores every optimizer's slots under `<variable>/<slot>`; no model variable is named so.
+        return f"optimizer slot {slot} of {variable}"
+    return next((d.reason for d in drops if fnmatch.fnmatchcase(name, d.pattern)), None)
 
 
 def _nearest(name: str, known: Mapping[str, object], *, other: str = "--drop or --map decides by hand") -> str:

@@ -1,0 +1,120 @@
+"""`parity convert`: one checkpoint to one kind of artifact, with its proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parity.artifacts.folder import check_free, new_folder
+from parity.artifacts.proof import Proof
+from parity.artifacts.pytorch import write_pytorch
+from parity.artifacts.source import Choices, understand
+from parity.errors import MissingRuntime, ParityError
+
+if TYPE_CHECKING:
+    from parity.models import Source
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of artifact is made from a Hugging Face directory, and what that needs."""
+
+    derive: str
+    """`module:function` of `(pytorch_dir, out, proof, **options) -> Proof`."""
+    needs: tuple[str, ...]
+    extra: str
+    options: tuple[str, ...] = ()
+
+
+KINDS: Mapping[str, Kind] = {
+    "pytorch": Kind("", (), ""),
+    "tensorflow": Kind("parity.artifacts.tensorflow:derive", (), ""),
+    "openvino": Kind(
+        "parity.artifacts.derive:openvino", ("torch", "transformers", "openvino"), "openvino", ("compress",)
+    ),
+    "onnx": Kind("parity.artifacts.derive:onnx", ("torch", "transformers", "onnx"), "onnx"),
+    "spacy": Kind(
+        "parity.artifacts.derive:spacy", ("torch", "spacy", "spacy_transformers"), "spacy", ("name", "lang", "package")
+    ),
+}
+
+
+def convert(
+    source: Source,
+    out: Path,
+    *,
+    to: str = "pytorch",
+    choices: Choices | None = None,
+    form: str = "safetensors",
+    force: bool = False,
+    hashing: bool = True,
+    **options: Any,
+) -> Proof:
+    """Convert `source` into the folder `out` and return the proof that lies in it.
+
+    Args:
+        source: where checkpoint, config and vocabulary lie.
+        out: the folder to make; appears whole or not at all.
+        to: a key of `KINDS`.
+        choices: what the user decided by hand.
+        form: weights of the Hugging Face directory, `safetensors` or `bin`.
+        force: replace `out`.
+        hashing: off only to measure what hashing costs.
+        options: particular to a kind, such as `compress`.
+
+    Raises:
+        ParityError: the source cannot be converted; nothing is left behind.
+        MissingRuntime: the kind's runtime is not installed.
+    """
+    kind = check_request(to, form, options)
+    check_free(out, force=force)
+    understood = understand(source, choices or Choices())
+    with understood.checkpoint, new_folder(out, force=force) as folder:
+        if not kind.derive:
+            return write_pytorch(understood, folder, form=form, hashing=hashing)
+        between = folder / ".pytorch"
+        between.mkdir()
+        write_pytorch(understood, between)
+        proof = derive(between, folder, to=to, **options)
+        remove_tree(between)
+        return proof
+
+
+def derive(pytorch: Path, folder: Path, *, to: str, **options: Any) -> Proof:
+    """Make an artifact of kind `to` in `folder` (which exists) from a converted Hugging Face directory."""
+    module, _, function = KINDS[to].derive.partition(":")
+    made: Callable[..., Proof] = getattr(import_module(module), function)
+    return made(pytorch, folder, **options)
+
+
+def check_request(to: str, form: str, options: Mapping[str, Any]) -> Kind:
+    """Refuse what no kind of artifact can do, before anything is read.
+
+    Raises:
+        ParityError: an unknown kind or an option of another kind; MissingRuntime: its runtime is not installed.
+    """
+    if to not in KINDS:
+        raise ParityError(f"cannot convert to {to}", expected=f"one of {', '.join(KINDS)}")
+    kind = KINDS[to]
+    if form == "bin" and to != "pytorch":
+        raise ParityError("--format belongs to --to pytorch", got=f"--to {to}")
+    foreign = sorted(key for key, value in options.items() if value is not None and key not in kind.options)
+    if foreign:
+        raise ParityError(f"--{foreign[0].replace('_', '-')} does not belong to --to {to}", remedy="leave it out")
+    absent = [name for name in kind.needs if find_spec(name) is None]
+    if absent:
+        raise MissingRuntime(
+            f"--to {to} needs {', '.join(absent)}, not installed here", remedy=f'pip install "parity[{kind.extra}]"'
+        )
+    return kind
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete an intermediate folder of ours."""
+    import shutil
+
+    shutil.rmtree(folder)

@@ -1,0 +1,112 @@
+"""A Hugging Face directory as a source: its config, head and tensors, with the proof where parity wrote one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from parity.artifacts.proof import FILE, Proof, read_proof
+from parity.artifacts.source import read_json
+from parity.errors import ParityError
+from parity.families import family
+from parity.families.base import Family
+from parity.families.values import Config, Head
+from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs
+
+_REMEDY = "name a Hugging Face directory with config.json and model.safetensors"
+
+
+@dataclass(frozen=True)
+class HfFolder:
+    """What a Hugging Face directory says of itself."""
+
+    folder: Path
+    weights: Path
+    family: Family
+    config: Config
+    head: Head
+    labels: int
+    specs: Mapping[str, TensorSpec]
+    proof: Proof | None
+
+    def read(self, name: str) -> Array:
+        """One tensor, a view on the file."""
+        return map_tensors(self.weights, [name])[name]
+
+    def source_config(self) -> dict[str, Any]:
+        """The original's config file for this model."""
+        keep = ("attention_probs_dropout_prob", "hidden_dropout_prob", "initializer_range")
+        config = self.config
+        return {
+            **{key: config.raw[key] for key in keep if key in config.raw},
+            "hidden_act": "gelu" if config.activation.startswith("gelu") else config.activation,
+            "hidden_size": config.hidden_size,
+            "intermediate_size": config.intermediate_size,
+            "max_position_embeddings": config.positions,
+            "num_attention_heads": config.heads,
+            "num_hidden_layers": config.layers,
+            "type_vocab_size": config.token_types,
+            "vocab_size": config.vocab_size,
+        }
+
+    def as_proof(self) -> Proof:
+        """The proof of the directory, or one that only states what was read, to be filled in."""
+        return self.proof or Proof(
+            to="pytorch",
+            family=self.family.name,
+            head=self.head.name,
+            labels=self.labels,
+            source_format="huggingface",
+            config_file="config.json",
+            config=self.config.raw,
+            activation=self.config.activation,
+            epsilon=self.config.epsilon,
+            casing={},
+            assumptions=(),
+            tensors=(),
+            dropped=(),
+            tied=(),
+        )
+
+
+def is_hf_folder(path: Path) -> bool:
+    """A folder whose config.json names a transformers class, with weights beside it."""
+    if not (path / "config.json").is_file() or not (path / "model.safetensors").is_file():
+        return False
+    try:
+        return "architectures" in json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (ValueError, TypeError):
+        return False
+
+
+def read_hf_folder(folder: Path) -> HfFolder:
+    """Read config and tensor names; no tensor yet.
+
+    Raises:
+        ParityError: not such a directory, or of an architecture or class this house does not know.
+    """
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise ParityError("no model.safetensors here", where=folder, remedy=_REMEDY)
+    raw = read_json(folder / "config.json")
+    architecture = family(str(raw.get("model_type")))
+    specs = {name: spec for name, (spec, _) in read_specs(weights)[1].items()}
+    proof = read_proof(folder) if (folder / FILE).is_file() else None
+    if proof is not None:
+        # The proof holds the source's own config, which says less ambiguously what config.json repeats.
+        activation = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(proof.activation)
+        config = architecture.read_config(dict(proof.config), where=folder / FILE, activation=activation)
+    else:
+        # Unlike in Google's files, "gelu" always means erf in transformers.
+        erf = "erf" if raw.get("hidden_act") == "gelu" else None
+        config = architecture.read_config(raw, where=folder / "config.json", activation=erf)
+    named = (raw.get("architectures") or [None])[0]
+    head = next((head for head in architecture.all_heads if head.target_class == named), None)
+    if head is None:
+        known = ", ".join(head.target_class for head in architecture.all_heads)
+        raise ParityError("unknown class", where=folder / "config.json", got=named, expected=f"one of {known}")
+    labels = len(raw.get("id2label", {})) if architecture.has_labels(head) else 0
+    return HfFolder(folder, weights, architecture, config, head, labels, specs, proof)

@@ -1,0 +1,113 @@
+"""The Hugging Face directory: config.json, weights, tokenizer files, and the proof."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import parity
+from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, Tied, sha256_file
+from parity.artifacts.source import Understood
+from parity.artifacts.stream import stream, target_specs
+from parity.artifacts.tokenizer_files import SPECIAL, write_tokenizer_files
+from parity.errors import MissingRuntime, ParityError, Problems
+from parity.tensorfile import Array, write_tensors
+
+WEIGHTS = {"safetensors": "model.safetensors", "bin": "pytorch_model.bin"}
+
+
+def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetensors", hashing: bool = True) -> Proof:
+    """Fill `folder` with a directory that `from_pretrained` loads.
+
+    Args:
+        understood: the source and its plan.
+        folder: an empty folder.
+        form: `safetensors` or `bin`.
+        hashing: off only to measure what hashing costs; such a conversion proves nothing.
+
+    Raises:
+        ParityError: unreadable or non-finite weights; MissingRuntime: `bin` without PyTorch.
+    """
+    if form not in WEIGHTS:
+        raise ParityError("unknown weight format", got=form, expected=" or ".join(WEIGHTS))
+    checkpoint, dtypes = understood.checkpoint, understood.dtypes
+    problems = Problems("weights that are no numbers", where=checkpoint.prefix)
+    proofs: list[TensorProof] = []
+
+    def arrays() -> Iterator[Array]:
+        for turned in stream(checkpoint.read, understood.plan.moves, dtypes, problems=problems, hashing=hashing):
+            proofs.append(turned.proof)
+            yield turned.array
+
+    specs = target_specs(understood.plan.moves, dtypes)
+    if form == "safetensors":
+        write_tensors(folder / WEIGHTS[form], specs, arrays(), metadata={"format": "pt"})
+    else:
+        _write_bin(folder / WEIGHTS[form], [spec.name for spec in specs], arrays(), dict(understood.table.tied))
+    problems.raise_if_any()
+    special = {token: understood.vocabulary.ids[token] for token in SPECIAL.values()}
+    written = understood.family.target_config(
+        understood.config, understood.head, labels=understood.labels, special=special
+    )
+    (folder / "config.json").write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_tokenizer_files(folder, understood.vocabulary, understood.casing, positions=understood.config.positions)
+    proof = make_proof(understood, "pytorch", tuple(proofs), folder, weights=WEIGHTS[form])
+    proof.write(folder)
+    return proof
+
+
+def make_proof(
+    understood: Understood, to: str, tensors: tuple[TensorProof, ...], folder: Path, *, weights: str
+) -> Proof:
+    """Put together what was read, decided and written."""
+    config = understood.config
+    return Proof(
+        to=to,
+        family=understood.family.name,
+        head=understood.head.name,
+        labels=understood.labels,
+        source_format=understood.checkpoint.format,
+        config_file=understood.config_path.name,
+        config=config.raw,
+        activation=config.activation,
+        epsilon=config.epsilon,
+        casing={
+            "lower_case": understood.casing.lower_case,
+            "strip_accents": understood.casing.strip_accents,
+            "evidence": understood.casing.evidence,
+        },
+        assumptions=understood.assumptions,
+        tensors=tensors,
+        dropped=tuple(Dropped(name, reason) for name, reason in understood.plan.dropped),
+        tied=tuple(Tied(target, other) for target, other in understood.table.tied),
+        files=hash_files(folder, leave_out={weights, FILE}),
+        notes={"weights": weights},
+        parity=parity.__version__,
+    )
+
+
+def hash_files(folder: Path, *, leave_out: set[str]) -> dict[str, str]:
+    """SHA-256 of every file below `folder` but those left out, by relative name."""
+    return {
+        path.relative_to(folder).as_posix(): sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).as_posix() not in leave_out
+    }
+
+
+def _write_bin(path: Path, names: list[str], arrays: Iterator[Array], tied: dict[str, str]) -> None:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingRuntime(
+            "--format bin is written by PyTorch itself", remedy='pip install "parity[torch]" or use safetensors'
+        ) from error
+    state: dict[str, Any] = {name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)}
+    state |= {target: state[other] for target, other in tied.items()}
+    torch.save(state, path)
+    again = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    for name, tensor in state.items():
+        if not torch.equal(again[name].view(torch.uint8), tensor.view(torch.uint8)):
+            raise ParityError(f"tensor {name} reads back with other bytes than were written", where=path)

@@ -1,0 +1,242 @@
+"""A source checkpoint understood: its family, config, head, casing and the plan for every tensor, nothing read yet.
+
+Everything that can be wrong with a source is found here, before a byte is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parity.artifacts.stream import target_dtype
+from parity.checkpoints import Checkpoint, open_checkpoint
+from parity.errors import ParityError, Problems
+from parity.families import detect, family
+from parity.families.base import Family
+from parity.families.values import Config, Head
+from parity.inputs.wordpiece import Casing, Vocabulary, check_vocab, guess_casing, read_vocab
+from parity.weights import Plan, Table, plan
+
+if TYPE_CHECKING:
+    from parity.models import Source
+
+_MAX_CONFIG = 1 << 20
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user may decide about a source; None leaves it to the card, the checkpoint, or a stated assumption."""
+
+    family: str | None = None
+    head: str | None = None
+    activation: str | None = None
+    lower_case: bool | None = None
+    strip_accents: bool | None = None
+    drop: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A source whose every tensor has a place."""
+
+    name: str
+    checkpoint: Checkpoint
+    family: Family
+    config: Config
+    config_path: Path
+    head: Head
+    labels: int
+    vocabulary: Vocabulary
+    casing: Casing
+    table: Table
+    plan: Plan
+    assumptions: tuple[str, ...]
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """Each source tensor's dtype name."""
+        return {name: entry.dtype for name, entry in self.checkpoint.entries.items()}
+
+
+def understand(source: Source, choices: Choices) -> Understood:
+    """Read config, vocabulary and the checkpoint's index, and make the plan.
+
+    Raises:
+        ParityError: the parts do not belong together; the message says which, and what to do.
+    """
+    checkpoint = open_checkpoint(source.checkpoint)
+    shapes = {name: entry.shape for name, entry in checkpoint.entries.items()}
+    known = {choices.rename.get(name, name): shape for name, shape in shapes.items()}
+    named = choices.family or source.family
+    architecture = family(named) if named else detect(known, where=checkpoint.prefix)
+    raw = {**read_json(source.config), **_overrides(choices.settings)}
+    card = source.card
+    activation = choices.activation or (card.activation.function if card else None)
+    config = architecture.read_config(raw, where=source.config, activation=activation)
+    _check_fit(architecture, config, known, source.config, checkpoint.prefix)
+    head = _choose_head(architecture, config, known, choices, checkpoint.prefix)
+    rules = architecture.table(config, head)
+    planned = plan(rules, shapes, where=checkpoint.prefix, rename=choices.rename, drop=choices.drop)
+    labels = _check_shapes(architecture, config, head, planned, source.config, checkpoint.prefix)
+    _check_dtypes(planned, checkpoint)
+    vocabulary = read_vocab(source.vocab)
+    check_vocab(vocabulary, config.vocab_size)
+    casing = _casing(vocabulary, choices, card)
+    return Understood(
+        name=source.name,
+        checkpoint=checkpoint,
+        family=architecture,
+        config=config,
+        config_path=source.config,
+        head=head,
+        labels=labels,
+        vocabulary=vocabulary,
+        casing=casing,
+        table=rules,
+        plan=planned,
+        assumptions=_assumptions(architecture, raw, activation, choices, card, casing),
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of sane size.
+
+    Raises:
+        ParityError: unreadable, too large, not JSON, or not an object.
+    """
+    remedy = "name the config that was published with the checkpoint (--config FILE)"
+    try:
+        if path.stat().st_size > _MAX_CONFIG:
+            raise ParityError("too large for a config", where=path, got=f"{path.stat().st_size} bytes", remedy=remedy)
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParityError(f"cannot read the config: {error.strerror}", where=path, remedy=remedy) from error
+    except (ValueError, RecursionError) as error:
+        raise ParityError(f"the config is not JSON: {error}", where=path, remedy=remedy) from error
+    if not isinstance(value, dict):
+        raise ParityError("the config is not a JSON object", where=path, got=type(value).__name__, remedy=remedy)
+    return value
+
+
+def _overrides(settings: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, text in settings.items():
+        try:
+            values[key] = json.loads(text)
+        except ValueError:
+            values[key] = text
+    return values
+
+
+def _check_fit(
+    architecture: Family, config: Config, shapes: Mapping[str, tuple[int, ...]], config_path: Path, prefix: Path
+) -> None:
+    problems = Problems("the config does not fit the checkpoint", where=config_path)
+    for key, said, held, variable in architecture.misfits(config, shapes):
+        problems.add(
+            f"{key} does not fit {variable} in {prefix.name}",
+            got=said,
+            expected=held,
+            remedy="take the config that was published with this checkpoint (--config FILE)",
+        )
+    problems.raise_if_any()
+
+
+def _choose_head(
+    architecture: Family, config: Config, names: Mapping[str, object], choices: Choices, prefix: Path
+) -> Head:
+    held = architecture.heads(names)
+    listed = ", ".join(head.name for head in held)
+    if choices.head is not None:
+        for head in held:
+            if head.name == choices.head:
+                return head
+        raise ParityError(
+            f"the checkpoint holds no head {choices.head}",
+            where=prefix,
+            expected=f"one of {listed}",
+            remedy="choose one",
+        )
+
+    def left_behind(head: Head) -> int:
+        patterns = {drop.pattern for drop in architecture.table(config, head).drops}
+        return sum(name in patterns for name in names)
+
+    best = held[0]
+    if left_behind(best):
+        raise ParityError(
+            "the checkpoint holds several heads and no class has them all",
+            where=prefix,
+            got=listed,
+            remedy="choose one with --head",
+        )
+    return best
+
+
+def _check_shapes(
+    architecture: Family, config: Config, head: Head, planned: Plan, config_path: Path, prefix: Path
+) -> int:
+    sources = {
+        rule.source: move for rule, move in zip(architecture.table(config, head).expanded(), planned.moves, strict=True)
+    }
+    labels = architecture.labels(head, {known: move.source_shape for known, move in sources.items()})
+    problems = Problems(f"variables have other shapes than {config_path.name} says", where=prefix)
+    for variable in architecture.variables(config, head, labels=labels):
+        got = sources[variable.name].source_shape
+        if got != variable.shape:
+            problems.add(
+                f"{variable.name} has another shape than {config_path.name} says",
+                got=list(got),
+                expected=list(variable.shape),
+                remedy="take the config that was published with this checkpoint (--config FILE)",
+            )
+    problems.raise_if_any()
+    return labels if architecture.has_labels(head) else 0
+
+
+def _check_dtypes(planned: Plan, checkpoint: Checkpoint) -> None:
+    problems = Problems("weights that are not floating point", where=checkpoint.prefix)
+    for move in planned.moves:
+        dtype = checkpoint.entries[move.source].dtype
+        if target_dtype(dtype) not in ("float32", "float64"):
+            problems.add(f"{move.source} is no floating point tensor", got=dtype, remedy="take another checkpoint")
+    problems.raise_if_any()
+
+
+def _casing(vocabulary: Vocabulary, choices: Choices, card: Any) -> Casing:
+    found = guess_casing(vocabulary)
+    if card is not None:
+        found = Casing(card.casing.lower_case, card.casing.strip_accents, f"card {card.name}")
+    if choices.lower_case is not None:
+        # The original couples the two; --keep-accents uncouples them.
+        found = Casing(choices.lower_case, choices.lower_case, "option")
+    if choices.strip_accents is not None:
+        found = replace(found, strip_accents=choices.strip_accents, evidence=f"{found.evidence}, option for accents")
+    return found
+
+
+def _assumptions(
+    architecture: Family, raw: Mapping[str, Any], activation: str | None, choices: Choices, card: Any, casing: Casing
+) -> tuple[str, ...]:
+    said: list[str] = []
+    if activation is None and raw.get("hidden_act", "gelu") == "gelu":
+        said.append(
+            'hidden_act "gelu" is taken as erf, as in the original code until 2019-02-07; '
+            "--activation tanh for models trained with later code"
+        )
+    if card is None and choices.lower_case is None:
+        said.append(
+            f"casing read off the vocabulary: {'lower-case' if casing.lower_case else 'cased'}, "
+            f"accents {'stripped' if casing.strip_accents else 'kept'} ({casing.evidence}); "
+            "--lower-case, --cased, --strip-accents or --keep-accents decide by hand"
+        )
+    said += [f"{key} overridden by --set to {value}" for key, value in sorted(choices.settings.items())]
+    unread = architecture.unread_keys(raw)
+    if unread:
+        said.append(f"config keys without effect in the original code: {', '.join(unread)}")
+    return tuple(said)

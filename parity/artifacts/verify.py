@@ -1,0 +1,158 @@
+"""`parity verify`: does an artifact still hold what its proof says, and does the proof say what the source holds?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity.artifacts.graph_constants import Constant, ir_constants, onnx_constants
+from parity.artifacts.hf_folder import is_hf_folder
+from parity.artifacts.proof import Proof, TensorProof, read_proof, sha256_array, sha256_file
+from parity.checkpoints import open_checkpoint
+from parity.errors import BrokenParity, MissingRuntime, ParityError, Problems
+from parity.tensorfile import Array, map_tensors, numpy_dtype, read_specs
+from parity.weights.operations import OPERATIONS
+
+Reader = Callable[[str], Array]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was checked."""
+
+    proof: Proof
+    tensors: int
+    files: int
+    source_tensors: int
+
+
+def verify(folder: Path, *, source: Path | None = None) -> Verified:
+    """Check an artifact against its proof, and the proof against its source.
+
+    Every file's and tensor's SHA-256 is computed again. Where tensors are stored by name, the source's hash is also
+    recomputed by the inverse operation; a graph's constants are found by content.
+
+    Args:
+        folder: what `parity convert` wrote.
+        source: the checkpoint (or Hugging Face directory) it came from; every tensor of it is read and compared.
+
+    Raises:
+        BrokenParity: something does not hold; every violation is named.
+        ParityError: there is no proof, or a file is unreadable.
+    """
+    proof = read_proof(folder)
+    problems = Problems("the artifact is not what its proof says", where=folder)
+    for name, digest in proof.files.items():
+        path = folder / name
+        if not path.is_file():
+            problems.add(f"{name} is missing", remedy="convert again")
+        elif sha256_file(path) != digest:
+            problems.add(f"{name} was changed since conversion", remedy="convert again")
+    _CHECKS[proof.to](folder, proof, problems)
+    checked = _check_source(proof, source, problems) if source is not None else 0
+    problems.raise_if_any(BrokenParity)
+    return Verified(proof, len(proof.tensors), len(proof.files), checked)
+
+
+def _check_named(names: Iterable[str], read: Reader, proof: Proof, problems: Problems) -> None:
+    present, expected = set(names), {line.target for line in proof.tensors} | {tie.target for tie in proof.tied}
+    for name in sorted(present - expected):
+        problems.add(f"tensor {name} is not in the proof", remedy="convert again")
+    for line in proof.tensors:
+        if line.target not in present:
+            problems.add(f"tensor {line.target} is missing", remedy="convert again")
+            continue
+        array = read(line.target)
+        if array.dtype.name != line.target_dtype or array.shape != tuple(line.target_shape):
+            problems.add(
+                f"tensor {line.target} has another form than its proof says",
+                got=f"{array.dtype.name}{list(array.shape)}",
+                expected=f"{line.target_dtype}{list(line.target_shape)}",
+            )
+        elif sha256_array(array) != line.target_sha256:
+            problems.add(f"tensor {line.target} has other values than its proof says", remedy="convert again")
+        elif sha256_array(_back(array, line)) != line.source_sha256:
+            problems.add(f"tensor {line.target} does not lead back to {line.source}", remedy="report this as a bug")
+
+
+def _back(array: Array, line: TensorProof) -> Array:
+    if line.operation not in OPERATIONS:
+        raise ParityError(f"the proof names an unknown operation {line.operation}", remedy="convert again")
+    return OPERATIONS[line.operation].inverse().forward(array).astype(numpy_dtype(line.source_dtype), copy=False)
+
+
+def _check_pytorch(folder: Path, proof: Proof, problems: Problems) -> None:
+    path = folder / str(proof.notes.get("weights"))
+    if path.suffix == ".safetensors" and path.is_file():
+        _check_named(read_specs(path)[1], lambda name: map_tensors(path, [name])[name], proof, problems)
+    elif path.is_file():
+        state = _load_bin(path)
+        for tie in proof.tied:
+            if tie.target not in state or not np.array_equal(state[tie.target](), state[tie.same_as]()):
+                problems.add(f"{tie.target} is not tied to {tie.same_as}", remedy="convert again")
+        _check_named(state, lambda name: state[name](), proof, problems)
+    else:
+        problems.add(f"{path.name} is missing", remedy="convert again")
+
+
+def _load_bin(path: Path) -> Mapping[str, Callable[[], Array]]:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingRuntime("a .bin is read by PyTorch itself", remedy='pip install "parity[torch]"') from error
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return {name: tensor.numpy for name, tensor in state.items()}
+
+
+def _check_tensorflow(folder: Path, proof: Proof, problems: Problems) -> None:
+    with open_checkpoint(folder / str(proof.notes.get("weights"))) as checkpoint:
+        _check_named(checkpoint.entries, checkpoint.read, proof, problems)
+
+
+def _check_constants(constants: Iterable[Constant], proof: Proof, problems: Problems) -> None:
+    held = {digest for constant in constants for digest in (constant.sha256, constant.sha256_transposed)}
+    for line in proof.tensors:
+        if line.target_sha256 not in held:
+            problems.add(f"{line.target} is none of the graph's constants", remedy="convert again")
+
+
+def _check_spacy(folder: Path, proof: Proof, problems: Problems) -> None:
+    from parity.artifacts.spacy import pipeline_tensors
+
+    state = pipeline_tensors(folder)
+    _check_named(state, lambda name: state[name], proof, problems)
+
+
+_CHECKS: Mapping[str, Callable[[Path, Proof, Problems], None]] = {
+    "pytorch": _check_pytorch,
+    "tensorflow": _check_tensorflow,
+    "openvino": lambda folder, proof, problems: _check_constants(
+        ir_constants(folder / "openvino_model.xml"), proof, problems
+    ),
+    "onnx": lambda folder, proof, problems: _check_constants(onnx_constants(folder / "model.onnx"), proof, problems),
+    "spacy": _check_spacy,
+}
+
+
+def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
+    if is_hf_folder(source):
+        path = source / "model.safetensors"
+        names, read = set(read_specs(path)[1]), lambda name: map_tensors(path, [name])[name]
+    else:
+        checkpoint = open_checkpoint(source)
+        names, read = set(checkpoint.entries), checkpoint.read
+    claimed = {line.source for line in proof.tensors} | {entry.source for entry in proof.dropped}
+    for name in sorted(names - claimed):
+        problems.add(
+            f"{name} of {source.name} is neither converted nor dropped", remedy="convert again from this source"
+        )
+    for line in proof.tensors:
+        if line.source not in names:
+            problems.add(f"{source.name} has no {line.source}", remedy="name the checkpoint this was converted from")
+        elif sha256_array(read(line.source)) != line.source_sha256:
+            problems.add(f"{line.source} of {source.name} has other values than the proof says")
+    return len(proof.tensors)

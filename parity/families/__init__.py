@@ -1,0 +1,48 @@
+"""The architectures this house knows, loaded by name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Collection
+
+from parity.errors import ParityError
+from parity.families.base import Family
+
+FAMILIES: dict[str, str] = {"bert": "parity.families.bert"}
+
+
+def family(name: str) -> Family:
+    """The architecture of that name.
+
+    Raises:
+        ParityError: there is none.
+    """
+    if name not in FAMILIES:
+        near = difflib.get_close_matches(name, FAMILIES, n=1)
+        raise ParityError(
+            f"unknown family {name}",
+            expected=f"one of {', '.join(FAMILIES)}",
+            remedy=f"did you mean {near[0]}?" if near else None,
+        )
+    found: Family = importlib.import_module(FAMILIES[name]).FAMILY
+    return found
+
+
+def detect(names: Collection[str], *, where: object = None) -> Family:
+    """The architecture whose original graph has variables of these names.
+
+    Raises:
+        ParityError: none or several recognise them; the message shows a few of the names.
+    """
+    found = [candidate for candidate in map(family, FAMILIES) if candidate.recognises(names)]
+    if len(found) != 1:
+        shown = ", ".join(sorted(names)[:3])
+        raise ParityError(
+            "the variables belong to no known family" if not found else "the variables fit several families",
+            where=str(where) if where is not None else None,
+            got=f"{len(names)} variables such as {shown}" if names else "no variables",
+            expected=f"one of {', '.join(f.name for f in found) or ', '.join(FAMILIES)}",
+            remedy="name it with --family",
+        )
+    return found[0]

@@ -1,0 +1,158 @@
+"""bert_config.json as the original reads it, and the Hugging Face config.json that says the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from parity.errors import ParityError, Problems
+from parity.families.values import Config, Head
+
+EPSILON = 1e-12
+"""Fixed in tf.contrib.layers.layer_norm, which the original calls; its config has no field for it."""
+
+_SIZES = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "hidden_size",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "intermediate_size": "intermediate_size",
+    "max_position_embeddings": "positions",
+    "type_vocab_size": "token_types",
+}
+# What the original's get_activation knows, and the spellings that later tools wrote into the same file.
+_ACTIVATIONS = {
+    "relu": "relu",
+    "tanh": "tanh",
+    "linear": "linear",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+}
+_TARGET_ACTIVATIONS = {"gelu_erf": "gelu", "gelu_tanh": "gelu_new", "relu": "relu", "tanh": "tanh", "linear": "linear"}
+
+
+def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None = None) -> Config:
+    """Check a bert_config.json and give its numbers their house names.
+
+    Args:
+        raw: the parsed JSON.
+        where: the file, for messages.
+        activation: `erf` or `tanh`, what "gelu" means here; None assumes erf. The config says "gelu" for both eras of
+            the original code (erf until 2019-02-07, tanh after).
+
+    Raises:
+        ParityError: fields missing, of the wrong type, or describing another computation; all problems at once.
+    """
+    problems = Problems("the config does not describe a BERT", where=where)
+    sizes: dict[str, int] = {}
+    for key, field in _SIZES.items():
+        value = raw.get(key)
+        if key not in raw:
+            problems.add(
+                f"{key} is missing", remedy="take the config that was published with the checkpoint (--config)"
+            )
+        elif not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 31:
+            problems.add(f"{key} is not a positive whole number", got=value)
+        else:
+            sizes[field] = value
+    if len(sizes) == len(_SIZES) and sizes["hidden_size"] % sizes["heads"]:
+        problems.add(
+            "hidden_size is no multiple of num_attention_heads", got=f"{sizes['hidden_size']} and {sizes['heads']}"
+        )
+    computed = _activation(raw, activation, problems)
+    epsilon = raw.get("layer_norm_eps", EPSILON)
+    if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+        problems.add("layer_norm_eps is not a number between 0 and 1", got=epsilon)
+    if raw.get("position_embedding_type", "absolute") != "absolute":
+        problems.add("only absolute positions are BERT", got=raw["position_embedding_type"])
+    problems.raise_if_any()
+    return Config(**sizes, activation=computed, epsilon=float(epsilon), raw=dict(raw))
+
+
+def _activation(raw: Mapping[str, Any], activation: str | None, problems: Problems) -> str:
+    name = raw.get("hidden_act", "gelu")
+    if activation not in (None, "erf", "tanh"):
+        problems.add("unknown activation", got=activation, expected="erf or tanh")
+    if name == "gelu":
+        return f"gelu_{activation or 'erf'}"
+    if not isinstance(name, str) or name not in _ACTIVATIONS:
+        problems.add("hidden_act is none the original knows", got=name, expected=f"gelu, {', '.join(_ACTIVATIONS)}")
+        return "gelu_erf"
+    known = _ACTIVATIONS[name]
+    if activation is not None and known != f"gelu_{activation}":
+        problems.add(f"--activation {activation} contradicts hidden_act", got=name, remedy="leave one of them out")
+    return known
+
+
+def target_config(config: Config, head: Head, *, labels: int, special: Mapping[str, int]) -> dict[str, Any]:
+    """The Hugging Face config.json.
+
+    Args:
+        config: the numbers.
+        head: decides `architectures`.
+        labels: rows of the classifier head, 0 without one.
+        special: ids of the special tokens by name, such as `{"[PAD]": 0}`.
+    """
+    if config.activation not in _TARGET_ACTIVATIONS:
+        raise ParityError(f"no Hugging Face name for activation {config.activation}")
+    written: dict[str, Any] = {
+        "architectures": [head.target_class],
+        "attention_probs_dropout_prob": config.raw.get("attention_probs_dropout_prob", 0.1),
+        "classifier_dropout": None,
+        "hidden_act": _TARGET_ACTIVATIONS[config.activation],
+        "hidden_dropout_prob": config.raw.get("hidden_dropout_prob", 0.1),
+        "hidden_size": config.hidden_size,
+        "initializer_range": config.raw.get("initializer_range", 0.02),
+        "intermediate_size": config.intermediate_size,
+        "layer_norm_eps": config.epsilon,
+        "max_position_embeddings": config.positions,
+        "model_type": "bert",
+        "num_attention_heads": config.heads,
+        "num_hidden_layers": config.layers,
+        "pad_token_id": special.get("[PAD]", 0),
+        "position_embedding_type": "absolute",
+        "torch_dtype": "float32",
+        "type_vocab_size": config.token_types,
+        "use_cache": True,
+        "vocab_size": config.vocab_size,
+    }
+    if labels:
+        written["id2label"] = {str(i): f"LABEL_{i}" for i in range(labels)}
+        written["label2id"] = {f"LABEL_{i}": i for i in range(labels)}
+    return dict(sorted(written.items()))
+
+
+# Which axis of which variable each size is read off; the original creates all of them.
+_FIT = (
+    ("vocab_size", "bert/embeddings/word_embeddings", 0),
+    ("hidden_size", "bert/embeddings/word_embeddings", 1),
+    ("max_position_embeddings", "bert/embeddings/position_embeddings", 0),
+    ("type_vocab_size", "bert/embeddings/token_type_embeddings", 0),
+    ("intermediate_size", "bert/encoder/layer_0/intermediate/dense/kernel", 1),
+)
+_LAYER = re.compile(r"bert/encoder/layer_(\d+)/")
+
+
+def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, int, int, str]]:
+    """Sizes that the config gives and the tensors contradict: (config key, config's, tensors', variable).
+
+    Layers that the checkpoint has and the config does not count as a contradiction: they would be dropped silently.
+    """
+    found = [
+        (key, getattr(config, _SIZES[key]), shapes[name][axis], name)
+        for key, name, axis in _FIT
+        if len(shapes.get(name, ())) > axis and shapes[name][axis] != getattr(config, _SIZES[key])
+    ]
+    layers = {int(match[1]) for match in map(_LAYER.match, shapes) if match}
+    held = max(layers, default=-1) + 1
+    if held != config.layers:
+        found.append(("num_hidden_layers", config.layers, held, "bert/encoder/layer_*"))
+    return found
+
+
+def unread_keys(raw: Mapping[str, Any]) -> list[str]:
+    """Config keys that the original code never reads: without effect on what it computes."""
+    read = {*_SIZES, "hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"}
+    return sorted(set(raw) - read - {"layer_norm_eps", "position_embedding_type"})
