@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -80,15 +81,41 @@ def convert(
         between.mkdir()
         write_pytorch(understood, between)
         proof = derive(between, folder, to=to, **options)
-        remove_tree(between)
+        shutil.rmtree(between)
         return proof
+
+
+def convert_folder(
+    pytorch: Path,
+    out: Path,
+    *,
+    to: str,
+    choices: Choices | None = None,
+    form: str = "safetensors",
+    force: bool = False,
+    **options: Any,
+) -> Proof:
+    """Convert a Hugging Face directory into another kind of artifact.
+
+    Raises:
+        ParityError: nothing to do, choices that only a checkpoint leaves open, or an unreadable directory.
+    """
+    kind = check_request(to, form, options)
+    if not kind.derive:
+        raise ParityError("this is a Hugging Face directory already", where=pytorch, remedy="choose another --to")
+    if choices not in (None, Choices()):
+        raise ParityError(
+            "a Hugging Face directory leaves nothing to decide", where=pytorch, remedy="leave options out"
+        )
+    with new_folder(out, force=force) as folder:
+        return derive(pytorch, folder, to=to, **options)
 
 
 def derive(pytorch: Path, folder: Path, *, to: str, **options: Any) -> Proof:
     """Make an artifact of kind `to` in `folder` (which exists) from a converted Hugging Face directory."""
     module, _, function = KINDS[to].derive.partition(":")
     made: Callable[..., Proof] = getattr(import_module(module), function)
-    return made(pytorch, folder, **options)
+    return made(pytorch, folder, **{key: value for key, value in options.items() if value is not None})
 
 
 def check_request(to: str, form: str, options: Mapping[str, Any]) -> Kind:
@@ -111,10 +138,3 @@ def check_request(to: str, form: str, options: Mapping[str, Any]) -> Kind:
             f"--to {to} needs {', '.join(absent)}, not installed here", remedy=f'pip install "parity[{kind.extra}]"'
         )
     return kind
-
-
-def remove_tree(folder: Path) -> None:
-    """Delete an intermediate folder of ours."""
-    import shutil
-
-    shutil.rmtree(folder)

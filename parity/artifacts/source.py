@@ -163,12 +163,10 @@ def _choose_head(
             remedy="choose one",
         )
 
-    def left_behind(head: Head) -> int:
-        patterns = {drop.pattern for drop in architecture.table(config, head).drops}
-        return sum(name in patterns for name in names)
-
     best = held[0]
-    if left_behind(best):
+    variables, _ = architecture.known(names)
+    taken = {rule.source for rule in architecture.table(config, best).expanded()}
+    if any(name in variables and name not in taken for name in names):
         raise ParityError(
             "the checkpoint holds several heads and no class has them all",
             where=prefix,

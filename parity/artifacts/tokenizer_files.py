@@ -95,9 +95,12 @@ def _config(ids: Mapping[str, int], casing: Casing, positions: int) -> dict[str,
         "do_basic_tokenize": True,
         "do_lower_case": casing.lower_case,
         "max_input_chars_per_word": LONGEST_WORD,
+        # Without these names transformers 5 leaves token types out: pairs would silently be embedded as one sentence.
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         "model_max_length": positions,
         "never_split": None,
         "strip_accents": casing.strip_accents,
         "tokenize_chinese_chars": True,
-        "tokenizer_class": "BertTokenizer",
+        # The generic class takes tokenizer.json as it is; transformers 5 rebuilds BertTokenizer's with 100 characters.
+        "tokenizer_class": "PreTrainedTokenizerFast",
     }

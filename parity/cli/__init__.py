@@ -1,1 +1,38 @@
-"""."""
+"""The command line: thin doors into the house. No framework and nothing slow is loaded before a command asks for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from parity.cli import artifacts, listings, runs, traces
+from parity.errors import ParityError
+
+app = typer.Typer(
+    name="parity",
+    help="Convert transformer checkpoints and prove that every runtime computes the same thing.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for commands in (artifacts, traces, runs, listings):
+    commands.add(app)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one message and an exit code, never a traceback."""
+    try:
+        app()
+    except ParityError as error:
+        sys.stderr.write(f"parity: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("parity: interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone: keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -8,7 +8,7 @@ from typing import Any
 
 from parity.families.values import Config, Head, Tap, Variable
 from parity.ops import Stage
-from parity.weights import Table
+from parity.weights import Drop, Table
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Family:
     all_heads: tuple[Head, ...]
     heads: Callable[[Collection[str]], tuple[Head, ...]]
     """The heads that a checkpoint with these variable names can be converted to; the first is the default."""
+    known: Callable[[Collection[str]], tuple[Collection[str], Sequence[Drop]]]
+    """(checkpoint's names) -> names of every head's model variables, and what training leaves beside them."""
+    layers: Callable[[Collection[str]], int]
+    """How many layers these variable names have."""
     misfits: Callable[[Config, Mapping[str, tuple[int, ...]]], Sequence[tuple[str, int, int, str]]]
     """(config, checkpoint's shapes) -> per mismatch: config key, what it says, what the tensors say, which variable."""
     has_labels: Callable[[Head], bool]

@@ -1,6 +1,6 @@
 """Which source tensor becomes which target tensor, by which reversible operation."""
 
 from parity.weights.operations import Copy, Operation, Transpose
-from parity.weights.table import Drop, Move, Plan, Rule, Table, plan
+from parity.weights.table import Drop, Move, Plan, Rule, Table, plan, reason_to_drop
 
-__all__ = ["Copy", "Drop", "Move", "Operation", "Plan", "Rule", "Table", "Transpose", "plan"]
+__all__ = ["Copy", "Drop", "Move", "Operation", "Plan", "Rule", "Table", "Transpose", "plan", "reason_to_drop"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -116,7 +116,8 @@ def plan(
     for name in sorted(shapes):
         known = renamed.get(name, name)
         claim = rules.get(known)
-        reason = _reason_to_drop(name, known, rules, table.drops, drop)
+        by_hand = any(fnmatch.fnmatchcase(name, glob) for glob in drop)
+        reason = "dropped by --drop" if by_hand else reason_to_drop(known, rules, table.drops)
         if reason is not None or claim is None:
             if reason is None:
                 problems.add(f"unknown variable {name}", got=list(shapes[name]), remedy=_nearest(name, rules))
@@ -142,12 +143,15 @@ def plan(
     return Plan(tuple(moves[source] for source in rules), tuple(dropped))
 
 
-def _reason_to_drop(
-    name: str, known: str, rules: Mapping[str, Rule], drops: Sequence[Drop], by_hand: Sequence[str]
-) -> str | None:
-    if any(fnmatch.fnmatchcase(name, glob) for glob in by_hand):
-        return "dropped by --drop"
-    if known in rules:
+def reason_to_drop(name: str, rules: Collection[str], drops: Sequence[Drop]) -> str | None:
+    """Why a checkpoint's tensor is no part of the model; None if it should be one.
+
+    Args:
+        name: the tensor.
+        rules: names of the model's variables.
+        drops: what is left behind on purpose.
+    """
+    if name in rules:
         return None
     variable, _, slot = name.rpartition("/")
     if variable in rules:

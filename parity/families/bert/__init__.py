@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from parity.families.base import Family
-from parity.families.bert.config import misfits, read_config, target_config, unread_keys
+from parity.families.bert.config import layers, misfits, read_config, target_config, unread_keys
 from parity.families.bert.heads import ALL_HEADS, has_labels, heads, labels, recognises, taps
 from parity.families.bert.reference import stages
-from parity.families.bert.table import table, unused_by_class
+from parity.families.bert.table import known, table, unused_by_class
 from parity.families.bert.variables import variables
 
 FAMILY = Family(
@@ -16,6 +16,8 @@ FAMILY = Family(
     read_config=read_config,
     all_heads=ALL_HEADS,
     heads=heads,
+    known=known,
+    layers=layers,
     misfits=misfits,
     has_labels=has_labels,
     labels=labels,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,11 @@ _FIT = (
 _LAYER = re.compile(r"bert/encoder/layer_(\d+)/")
 
 
+def layers(names: Collection[str]) -> int:
+    """Number of encoder layers that these variable names speak of."""
+    return max((int(match[1]) for match in map(_LAYER.match, names) if match), default=-1) + 1
+
+
 def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, int, int, str]]:
     """Sizes that the config gives and the tensors contradict: (config key, config's, tensors', variable).
 
@@ -145,8 +150,7 @@ def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple
         for key, name, axis in _FIT
         if len(shapes.get(name, ())) > axis and shapes[name][axis] != getattr(config, _SIZES[key])
     ]
-    layers = {int(match[1]) for match in map(_LAYER.match, shapes) if match}
-    held = max(layers, default=-1) + 1
+    held = layers(shapes)
     if held != config.layers:
         found.append(("num_hidden_layers", config.layers, held, "bert/encoder/layer_*"))
     return found

@@ -5,6 +5,9 @@ Only `kernel` is transposed ([in, out] becomes [out, in]); `output_weights` is s
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from parity.families.bert.config import layers
 from parity.families.bert.heads import MARKS, parts
 from parity.families.values import Config, Head
 from parity.weights import Drop, Rule, Table, Transpose
@@ -83,6 +86,12 @@ def table(config: Config, head: Head) -> Table:
     )
     tied = tuple(pair for part in wanted for pair in _TIED.get(part, ()))
     return Table(rules, config.layers, drops=(*_STATE, *others), tied=tied)
+
+
+def known(names: Collection[str]) -> tuple[frozenset[str], tuple[Drop, ...]]:
+    """Every variable that some head's graph of this depth has, and the training state beside them."""
+    rules = Table((*_ENCODER, *(rule for part in _PARTS.values() for rule in part)), layers(names)).expanded()
+    return frozenset(rule.source for rule in rules), _STATE
 
 
 def unused_by_class(head: Head) -> frozenset[str]:

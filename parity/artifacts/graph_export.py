@@ -1,0 +1,204 @@
+"""Graphs without a framework's exporter: one text per architecture, drawn by one builder per file format.
+
+`torch.onnx` needs 20 s and 3 GB for a BERT-base, stores a tied vocabulary twice and names inner values as it likes;
+a graph that is drawn op by op takes as long as copying its weights, and every inner value carries the name of its
+tap. The text (`graph_bert.py`) says what is computed, a `Builder` (`onnx.py`, `openvino.py`) in which operators. The
+text shares nothing with the references or the weight tables: a fault there must not reach both sides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, cast
+
+import numpy as np
+
+from parity.errors import ParityError, Problems
+from parity.tensorfile import Array, map_tensors
+
+# A builder's own handle of a value (a name, an output port); the text never looks inside.
+Value: TypeAlias = Any
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+"""Inputs of every graph, in this order: int64 [batch, sequence], both axes free."""
+
+
+class Builder(Protocol):
+    """Draws one graph. Every value gets the name it is drawn under; weights are named as in the PyTorch folder."""
+
+    def input(self, name: str) -> Value:
+        """An input, int64 [batch, sequence]."""
+
+    def output(self, name: str, value: Value, axes: tuple[str | int, ...]) -> None:
+        """Ship `value` under that name; `axes` are its sizes, a string for a free one."""
+
+    def lookup(self, name: str, table: str, ids: Value) -> Value:
+        """Rows `ids` of a table: [B,T] gives [B,T,C]."""
+
+    def leading_rows(self, name: str, table: str, like: Value) -> Value:
+        """The first T rows of a table, T the length of `like` [B,T]: [T,C]."""
+
+    def dense(self, name: str, x: Value, weight: str, bias: str) -> Value:
+        """X @ weight.T + bias, weight [out,in]."""
+
+    def norm(self, name: str, x: Value, weight: str, bias: str, epsilon: float) -> Value:
+        """Layer norm over the last axis."""
+
+    def activate(self, name: str, x: Value, kind: str) -> Value:
+        """`gelu_erf`, `gelu_tanh`, `relu`, `tanh` or `linear`."""
+
+    def add(self, name: str, a: Value, b: Value) -> Value:
+        """A + b."""
+
+    def scale(self, name: str, x: Value, factor: float) -> Value:
+        """X * factor."""
+
+    def matmul(self, name: str, a: Value, b: Value) -> Value:
+        """Matrix product over the last two axes."""
+
+    def softmax(self, name: str, x: Value) -> Value:
+        """Softmax over the last axis."""
+
+    def split(self, name: str, x: Value, heads: int, size: int, axes: tuple[int, int, int, int]) -> Value:
+        """[B,T,heads*size] as [B,T,heads,size], its axes then permuted."""
+
+    def merge(self, name: str, x: Value, width: int) -> Value:
+        """[B,heads,T,d] as [B,T,width], width = heads*d."""
+
+    def hide(self, name: str, mask: Value) -> Value:
+        """What is added to attention scores: 0 where mask [B,T] is 1, the lowest float32 where 0; [B,1,1,T]."""
+
+    def token(self, name: str, x: Value, position: int) -> Value:
+        """x[:, position]: [B,T,C] gives [B,C]."""
+
+    def channel(self, name: str, x: Value, index: int) -> Value:
+        """x[:, :, index]: [B,T,C] gives [B,T]."""
+
+
+class Weights:
+    """The weights of a Hugging Face folder as float32 arrays, mapped from disk, and which of them were drawn."""
+
+    def __init__(self, arrays: Mapping[str, Array], where: Path) -> None:
+        self._arrays, self.where = arrays, where
+        self._drawn: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def read(self, name: str) -> Array:
+        """One weight, float32, C-ordered; a view on the file where it is stored so.
+
+        Raises:
+            ParityError: the folder lacks it, or it holds no floating point numbers.
+        """
+        if name not in self._arrays:
+            raise ParityError(f"weight {name} is missing", where=self.where, remedy="convert the checkpoint again")
+        self._drawn.add(name)
+        array = self._arrays[name]
+        if not (np.issubdtype(array.dtype, np.floating) or array.dtype.name == "bfloat16"):
+            raise ParityError(f"weight {name} holds no floats", where=self.where, got=array.dtype.name)
+        return np.ascontiguousarray(array, np.float32)
+
+    def check_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        """Check one weight against the config.
+
+        Raises:
+            ParityError: it is there with another shape.
+        """
+        if name in self._arrays and self._arrays[name].shape != shape:
+            raise ParityError(
+                f"weight {name} does not fit config.json",
+                where=self.where,
+                got=self._arrays[name].shape,
+                expected=shape,
+                remedy="convert the checkpoint again",
+            )
+
+    def one_of(self, name: str, twin: str) -> str:
+        """Which of two names to draw: the first if it is there and `twin` is absent or a copy of it, else the twin.
+
+        A copy counts as drawn: the graph stores it once.
+        """
+        if twin not in self._arrays:
+            return name
+        if name in self._arrays and np.array_equal(self._arrays[name], self._arrays[twin]):
+            self._drawn.add(twin)
+            return name
+        return twin
+
+    def undrawn(self) -> list[str]:
+        """Weights that no graph has read so far."""
+        return sorted(set(self._arrays) - self._drawn)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Hugging Face folder: its class, its config as read, and its weights."""
+
+    folder: Path
+    target_class: str
+    config: Mapping[str, Any]
+    weights: Weights
+
+
+Text: TypeAlias = Callable[[Source, Builder], None]
+
+
+def read_source(folder: Path) -> Source:
+    """Open a folder that `parity convert --to pytorch` (or `save_pretrained`) wrote.
+
+    Raises:
+        ParityError: no readable config.json, or no weights beside it.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        (target_class,) = config["architectures"]
+    except FileNotFoundError as error:
+        raise ParityError("no config.json", where=folder, remedy="name a Hugging Face folder") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParityError("no config.json with one class in `architectures`", where=path, got=error) from error
+    return Source(folder, str(target_class), config, Weights(_arrays(folder), folder))
+
+
+def draw(source: Source, builder: Builder, texts: Mapping[str, Text]) -> None:
+    """Draw the graph of the class that the folder names.
+
+    Args:
+        source: the folder.
+        builder: draws into its own format.
+        texts: what each class computes.
+
+    Raises:
+        ParityError: no text for this class, weights missing or misshapen, or weights that the graph never reads.
+    """
+    if source.target_class not in texts:
+        raise ParityError(
+            "no graph for this class",
+            where=source.folder,
+            got=source.target_class,
+            expected=f"one of {', '.join(texts)}",
+        )
+    texts[source.target_class](source, builder)
+    problems = Problems(f"weights that {source.target_class} has no place for", where=source.folder)
+    for name in source.weights.undrawn():
+        problems.add(f"{name} would be dropped", remedy="convert with the head that it belongs to")
+    problems.raise_if_any()
+
+
+def _arrays(folder: Path) -> Mapping[str, Array]:
+    if (folder / "model.safetensors").is_file():
+        return map_tensors(folder / "model.safetensors")
+    path = folder / "pytorch_model.bin"
+    if not path.is_file():
+        raise ParityError("neither model.safetensors nor pytorch_model.bin", where=folder, remedy="convert again")
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # the unpickler raises whatever the file provokes
+        raise ParityError("not a readable PyTorch file", where=path, got=type(error).__name__) from error
+    return cast("Mapping[str, Array]", {name: tensor.float().numpy() for name, tensor in state.items()})

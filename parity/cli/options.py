@@ -1,0 +1,24 @@
+"""Options that several commands read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from parity.errors import ParityError
+
+
+def pairs(option: str, values: Sequence[str] | None) -> dict[str, str]:
+    """KEY=VALUE strings as a dict.
+
+    Raises:
+        ParityError: one has no `=`, or a key is given twice.
+    """
+    found: dict[str, str] = {}
+    for value in values or ():
+        key, equals, rest = value.partition("=")
+        if not equals or not key:
+            raise ParityError(f"{option} wants NAME=VALUE", got=value)
+        if key in found:
+            raise ParityError(f"{option} names {key} twice", got=value)
+        found[key] = rest
+    return found
