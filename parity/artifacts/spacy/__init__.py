@@ -1,0 +1,146 @@
+"""Write a spaCy package: a pipeline, the code it needs, and what makes both importable and installable."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import parity
+from parity.artifacts.folder import new_folder
+from parity.artifacts.hf_folder import HfFolder, read_hf_folder
+from parity.artifacts.proof import Dropped, Proof, TensorProof, sha256_array, sha256_file
+from parity.artifacts.spacy.identity import Identity
+from parity.artifacts.spacy.layout import package_files, write_dist_info, write_sdist, write_wheel
+from parity.artifacts.spacy.pipeline import Written, write_pipeline
+from parity.artifacts.spacy.reading import WEIGHTS, find_pipeline, pipeline_tensors
+from parity.artifacts.spacy.readme import readme_text
+from parity.errors import BrokenParity, Problems
+from parity.tensorfile import Array
+
+__all__ = ["Identity", "export", "find_pipeline", "pipeline_tensors"]
+
+_CODE = {"__init__.py": "package_init.py", "component.py": "component.py"}
+_LEFT_OUT = "a spaCy pipeline holds the encoder alone; this belongs to a task head"
+
+
+def export(
+    pytorch_dir: Path,
+    out: Path,
+    *,
+    name: str | None,
+    lang: str,
+    version: str = "1.0.0",
+    package: bool = True,
+    meta: Mapping[str, str] | None = None,
+) -> Proof:
+    """Write a spaCy artifact into `out` and return its proof.
+
+    `out` becomes an unpacked wheel: with it on PYTHONPATH, `spacy.load` by the package's name works. It holds the
+    package (code, tokenizer, pipeline folder), its `.dist-info`, `conversion.json`, and with `package` also `dist/`
+    with the wheel and the source distribution.
+
+    Args:
+        pytorch_dir: Hugging Face folder of a BERT, as `parity convert --to pytorch` writes it.
+        out: a new folder, which appears whole or not at all; or an empty one, which its owner puts in place.
+        name: the model's name; of it and `lang` the package's name is made: `da_danish_bert`.
+        lang: spaCy's code of the language whose tokenizer cuts texts into tokens; `xx` for several.
+        version: of the package.
+        package: also write wheel and source distribution.
+        meta: `description`, `author`, `email`, `url`, `license` for the package's metadata.
+
+    Raises:
+        ParityError: the names are not valid, or the folder does not fit.
+        BrokenParity: the disk returned other weights than were written.
+    """
+    identity = Identity(name or "", lang, version, dict(meta or {}))
+    identity.check()
+    source = read_hf_folder(pytorch_dir)
+    if out.is_dir():
+        return _fill(out, source, identity, package=package)
+    with new_folder(out) as folder:
+        return _fill(folder, source, identity, package=package)
+
+
+def _fill(root: Path, source: HfFolder, identity: Identity, *, package: bool) -> Proof:
+    inner = root / identity.package
+    pipeline = inner / identity.release
+    inner.mkdir()
+    written = write_pipeline(source.folder, pipeline, identity, inner / "tokenizer.json")
+    _read_back(pipeline, source, written)
+    for target, template in _CODE.items():
+        shutil.copyfile(Path(__file__).with_name(template), inner / target)
+    shutil.copyfile(pipeline / "meta.json", inner / "meta.json")
+    readme = readme_text(identity, written)
+    (inner / "README.md").write_text(readme, encoding="utf-8")
+    # One proof travels in the package, one lies at the top; each names files from where it lies.
+    proof = _proof(source, identity, written)
+    _located(proof, pipeline, sorted(path for path in pipeline.rglob("*") if path.is_file())).write(pipeline)
+    write_dist_info(root, identity, readme)
+    outer = _located(proof, root, package_files(root, identity))
+    outer.write(root)
+    if package:
+        dist = root / "dist"
+        dist.mkdir()
+        write_wheel(root, identity, dist)
+        write_sdist(root, identity, dist, readme)
+    return outer
+
+
+def _read_back(pipeline: Path, source: HfFolder, written: Written) -> None:
+    """Compare the tensors on disk with the source's, bit for bit."""
+    got = pipeline_tensors(pipeline)
+    problems = Problems("the pipeline does not hold the weights it was made of", where=pipeline.name)
+    for name in sorted(set(got) ^ set(written.tensors)):
+        problems.add(f"{name} is {'missing' if name in written.tensors else 'not expected'}")
+    for name in sorted(set(got) & set(written.tensors)):
+        if not _same_bits(got[name], source.read(written.tensors[name])):
+            problems.add(f"{name} reads back with other values", remedy="check the disk and its free space")
+    problems.raise_if_any(BrokenParity)
+
+
+def _same_bits(one: Array, other: Array) -> bool:
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    return bool(np.array_equal(one.reshape(-1).view(np.uint8), other.reshape(-1).view(np.uint8)))
+
+
+def _proof(source: HfFolder, identity: Identity, written: Written) -> Proof:
+    """The folder's proof under the pipeline's own tensor names, less what the encoder alone does not hold."""
+    base = source.as_proof()
+    lines = {line.target: line for line in base.tensors or _lines_of(source)}
+    left_out = [lines[name] for name in written.left_out if name in lines]
+    return replace(
+        base,
+        to="spacy",
+        tensors=tuple(replace(lines[stored], target=name) for name, stored in written.tensors.items()),
+        dropped=(*base.dropped, *(Dropped(line.source, f"{_LEFT_OUT}: {line.target}") for line in left_out)),
+        tied=(),
+        notes={
+            "package": identity.package,
+            "version": identity.version,
+            "left_out": [{"target": line.target, "reason": _LEFT_OUT} for line in left_out],
+            "windows": {"pieces": written.window, "overlap": written.overlap},
+        },
+        parity=parity.__version__,
+    )
+
+
+def _lines_of(source: HfFolder) -> tuple[TensorProof, ...]:
+    """Proof lines of a folder that came without a proof: every tensor is its own source."""
+    found = []
+    for name, spec in source.specs.items():
+        digest = sha256_array(source.read(name))
+        form = (spec.shape, spec.shape, spec.dtype, spec.dtype, digest, digest)
+        found.append(TensorProof(name, name, "copy", *form))
+    return tuple(found)
+
+
+def _located(proof: Proof, folder: Path, files: list[Path]) -> Proof:
+    hashed = {path: path.relative_to(folder).as_posix() for path in files}
+    weights = [name for name in hashed.values() if name.endswith(WEIGHTS)]
+    hashes = {name: sha256_file(path) for path, name in hashed.items() if name not in weights}
+    return replace(proof, files=hashes, notes={**proof.notes, "weights": weights})

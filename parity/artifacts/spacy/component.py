@@ -1,0 +1,182 @@
+"""What a converted BERT needs inside spaCy: windows counted in word pieces, and vectors from the last hidden state.
+
+This file is copied as it is into every package, and works there with spaCy and spacy-transformers alone.
+
+Vectors. A token's vector is the mean of the last hidden state over the word pieces that touch the token; where windows
+overlap, over its pieces in both. A token without pieces (white space, control characters) has zeros. A document's and a
+span's vector is the mean over their tokens, spaCy's own definition; an empty one has zeros. They lie in `doc.tensor`,
+float32 [tokens, width], which spaCy carries through `to_bytes`, pickling and worker processes. Similarity is the
+cosine of two vectors, 0 where one of them is zero. It is a hook, because spaCy's own takes two occurrences of one word
+for equal whatever their context; spaCy drops hooks in `to_bytes` and `nlp.pipe(n_process=...)`, `attach` restores them.
+
+Windows. A document that fits the model is one window. A longer one is read in windows of at most `window` word pieces
+that share up to `overlap` pieces with the one before; cuts lie between words, where both sides keep their pieces. A
+single token longer than a window gets one of its own, of which the model reads the first pieces.
+"""
+
+# No `from __future__ import annotations`: spaCy reads the types of registered functions at run time.
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.tokens import Doc, Span, Token
+from spacy_transformers.util import registry  # creates the registry of span getters
+from thinc.api import to_numpy
+from tokenizers import Encoding, Tokenizer
+
+Vector = NDArray[np.float32]
+Cut = tuple[int, int]
+
+
+class Windows:
+    """Cuts documents into the spans that the transformer reads. Holds no tokenizer, so that it pickles."""
+
+    def __init__(self, tokenizer: Path, window: int, overlap: int) -> None:
+        if not 0 <= overlap < window:
+            raise ValueError(f"windows of {window} word pieces cannot overlap by {overlap}")
+        self.tokenizer, self.window, self.overlap = tokenizer, window, overlap
+
+    def __call__(self, docs: Iterable[Doc]) -> list[list[Span]]:
+        """The spans of each document, in order; none for an empty document."""
+        docs = list(docs)
+        encodings = _read(str(self.tokenizer)).encode_batch([doc.text for doc in docs], add_special_tokens=False)
+        return [self._spans(doc, encoding) for doc, encoding in zip(docs, encodings, strict=True)]
+
+    def _spans(self, doc: Doc, encoding: Encoding) -> list[Span]:
+        if not len(doc):
+            return []
+        if len(encoding.ids) <= self.window:
+            return [doc[:]]
+        places = cuts([token.idx for token in doc], encoding.offsets, encoding.word_ids)
+        return [doc[start:end] for start, end in windows(places, self.window, self.overlap)]
+
+
+@lru_cache(maxsize=2)
+def _read(tokenizer: str) -> Tokenizer:
+    read = Tokenizer.from_file(tokenizer)
+    read.no_truncation()
+    read.no_padding()
+    return read
+
+
+def cuts(starts: Sequence[int], offsets: Sequence[tuple[int, int]], words: Sequence[int | None]) -> list[Cut]:
+    """Where a text may be cut without changing a word piece: (token, pieces before it), both ends included.
+
+    Args:
+        starts: character at which each token starts.
+        offsets: first and last + 1 character of each word piece.
+        words: number of the word that each piece is part of.
+    """
+    firsts = [first for first, _ in offsets]
+    found = [(0, 0)]
+    for token, start in enumerate(starts[1:], 1):
+        piece = bisect_left(firsts, start)
+        between = piece == len(offsets) or piece == 0 or words[piece] != words[piece - 1]
+        if between and (piece == 0 or offsets[piece - 1][1] <= start):
+            found.append((token, piece))
+    return [*found, (len(starts), len(offsets))]
+
+
+def windows(places: Sequence[Cut], window: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Token ranges that cover everything; each reaches further than the one before."""
+    pieces = [piece for _, piece in places]
+    end, first = len(places) - 1, 0
+    while True:
+        last = max(bisect_right(pieces, pieces[first] + window) - 1, first + 1)
+        yield places[first][0], places[last][0]
+        if last == end:
+            return
+        # As far back as the overlap allows, but not so far that the next stretch would not fit.
+        back = max(pieces[last] - overlap, pieces[last + 1] - window)
+        first = max(min(bisect_left(pieces, back), last), first + 1)
+
+
+class Vectors:
+    """Sets `doc.tensor` from the transformer's output, and the hooks that read it."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def __call__(self, doc: Doc) -> Doc:
+        """The same document; left as it is where the pipeline runs without its transformer."""
+        data = doc._.trf_data if Doc.has_extension("trf_data") else None
+        if data is not None:
+            doc.tensor = token_vectors(data, self.width)
+            attach(doc)
+        return doc
+
+
+def token_vectors(data: Any, width: int) -> Vector:
+    """Mean of the last hidden state over each token's word pieces, [tokens, width]; zeros where a token has none.
+
+    Args:
+        data: spacy-transformers' `TransformerData` of one document.
+        width: the hidden size, for a document that has no output.
+    """
+    counts = to_numpy(data.align.lengths)
+    vectors = np.zeros((len(counts), width), np.float32)
+    filled = counts > 0
+    if filled.any():
+        hidden = to_numpy(data.model_output.last_hidden_state).reshape(-1, width)
+        pieces = hidden[to_numpy(data.align.dataXd)]
+        first = np.cumsum(counts) - counts
+        vectors[filled] = np.add.reduceat(pieces, first[filled], axis=0) / counts[filled, None]
+    return vectors
+
+
+def attach(doc: Doc) -> Doc:
+    """Set the hooks of a document whose `doc.tensor` holds token vectors; the same document.
+
+    `vector_norm` needs none: spaCy takes it from the vector, and 3.8 returns the vector itself for a span's hook.
+    """
+    for hooks in (doc.user_hooks, doc.user_span_hooks, doc.user_token_hooks):
+        hooks.update(vector=vector, has_vector=has_vector, similarity=similarity)
+    return doc
+
+
+def vector(thing: Doc | Span | Token) -> Vector:
+    """Mean over the token vectors of a document, span or token, float32 [width]; zeros where it has no token."""
+    rows = _rows(thing)
+    mean: Vector = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1], np.float32)
+    return mean
+
+
+def has_vector(thing: Doc | Span | Token) -> bool:
+    """Whether any word piece stands behind it."""
+    return bool(_rows(thing).any())
+
+
+def similarity(one: Doc | Span | Token, other: Any) -> float:
+    """Cosine of the two vectors, in [-1, 1]; 0 where one of them is zero."""
+    a, b = (np.asarray(to_numpy(thing.vector), np.float64) for thing in (one, other))
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return min(1.0, max(-1.0, float(a @ b) / norms)) if norms else 0.0
+
+
+def _rows(thing: Doc | Span | Token) -> Vector:
+    if isinstance(thing, Doc):
+        return np.asarray(thing.tensor)
+    first, last = (thing.i, thing.i + 1) if isinstance(thing, Token) else (thing.start, thing.end)
+    return np.asarray(thing.doc.tensor[first:last])
+
+
+def register(package: str) -> None:
+    """Make the two functions below known to spaCy, under names that no other converted package uses."""
+    registry.span_getters.register(f"{package}.windows.v1", func=make_windows)
+    Language.factory(f"{package}_vectors", assigns=["doc.tensor"], requires=["doc._.trf_data"], func=make_vectors)
+
+
+def make_windows(window: int, overlap: int) -> Windows:
+    """Span getter for a `transformer` component; sizes in word pieces, without the special tokens."""
+    return Windows(Path(__file__).with_name("tokenizer.json"), window, overlap)
+
+
+def make_vectors(nlp: Language, name: str, width: int) -> Vectors:
+    """Pipeline component to follow a `transformer`; `width` is the model's hidden size."""
+    return Vectors(width)

@@ -1,0 +1,167 @@
+"""A Hugging Face BERT folder as a spaCy pipeline folder: the encoder's weights bit for bit, and its tokenizer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from parity.artifacts.spacy.identity import META, REQUIREMENTS, Identity
+from parity.errors import ParityError, Problems
+
+TRANSFORMER, VECTORS = "transformer", "vectors"
+_NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What went into a pipeline."""
+
+    tensors: Mapping[str, str]
+    """The pipeline's own name of each tensor, and the name it has in `model.safetensors`."""
+    left_out: tuple[str, ...]
+    """Names in `model.safetensors` of what is not part of the encoder."""
+    window: int
+    overlap: int
+
+
+def write_pipeline(source: Path, folder: Path, identity: Identity, tokenizer_json: Path) -> Written:
+    """Write a pipeline that names the functions of `component.py` as the package will register them.
+
+    Args:
+        source: Hugging Face folder of a BERT with float32 weights in `model.safetensors`.
+        folder: the pipeline's folder; made here.
+        identity: names the package that the pipeline will lie in.
+        tokenizer_json: where the windows will look for the tokenizer.
+
+    Raises:
+        ParityError: a file is missing or does not fit the others, or spaCy has no such language.
+    """
+    problems = Problems("not a folder to make a spaCy pipeline of", where=source)
+    for name in _NEEDED:
+        if not (source / name).is_file():
+            problems.add(f"{name} is missing", remedy="write the folder with `parity convert --to pytorch`")
+    problems.raise_if_any()
+    # transformers imports TensorFlow, for seconds, wherever it is installed; this is read when it is imported.
+    os.environ.setdefault("USE_TF", "0")
+    import spacy
+    from spacy_transformers.data_classes import HFObjects
+
+    try:
+        nlp = spacy.blank(identity.lang)
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        raise ParityError(f"spaCy cannot make a pipeline for language {identity.lang}: {reason}") from error
+    config = _config(source)
+    tokenizer = _tokenizer(source, config.max_position_embeddings)
+    model, written = _model(
+        source, config, window=config.max_position_embeddings - tokenizer.num_special_tokens_to_add()
+    )
+    pipe = nlp.add_pipe(TRANSFORMER, config={"model": {"name": identity.package, **_STOCK}})
+    vocab_file = getattr(tokenizer, "vocab_file", None)
+    contents = Path(vocab_file).read_bytes() if vocab_file else None
+    pipe.model.attrs["set_transformer"](pipe.model, HFObjects(tokenizer, model, contents))
+    # An empty table of the right width tells spaCy how long the vector of an empty document is.
+    nlp.vocab.reset_vectors(width=config.hidden_size)
+    nlp.to_disk(folder)
+    _name_own_functions(folder, identity, written, config.hidden_size)
+    tokenizer.backend_tokenizer.save(str(tokenizer_json))
+    return written
+
+
+_STOCK = {
+    "@architectures": "spacy-transformers.TransformerModel.v3",
+    "get_spans": {"@span_getters": "spacy-transformers.doc_spans.v1"},
+    "tokenizer_config": {"use_fast": True},
+    "transformer_config": {},
+    "mixed_precision": False,
+    "grad_scaler_config": {},
+}
+
+
+def _config(source: Path) -> Any:
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(source)
+    config.architectures = ["BertModel"]
+    config.return_dict = True
+    config.name_or_path = ""  # else the path of this machine
+    return config
+
+
+def _tokenizer(source: Path, positions: int) -> Any:
+    from tokenizers import Tokenizer
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, model_max_length=positions)
+    meant = json.loads(Tokenizer.from_file(str(source / "tokenizer.json")).to_str())
+    loaded = json.loads(tokenizer.backend_tokenizer.to_str()) if tokenizer.is_fast else {}
+    problems = Problems("transformers makes another tokenizer of these files", where=source)
+    for part in ("normalizer", "pre_tokenizer", "model", "post_processor"):
+        if loaded.get(part) != meant[part]:
+            remedy = "make tokenizer.json and tokenizer_config.json say the same"
+            problems.add(f"{part} is not that of tokenizer.json", remedy=remedy)
+    problems.raise_if_any()
+    return tokenizer
+
+
+def _model(source: Path, config: Any, *, window: int) -> tuple[Any, Written]:
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModel
+
+    # On the meta device nothing is allocated or drawn at random; every weight below comes from the file.
+    with torch.device("meta"):
+        model = AutoModel.from_config(config)
+    expected = model.state_dict()
+    stored = load_file(source / "model.safetensors")
+    prefix = f"{model.base_model_prefix}."
+    if not any(name.startswith(prefix) for name in stored):
+        prefix = ""  # written by the encoder's own class
+    names = {name.removeprefix(prefix): name for name in sorted(stored) if name.startswith(prefix)}
+    problems = Problems("the weights do not fit config.json", where=source / "model.safetensors")
+    for name in sorted(set(names) ^ set(expected)):
+        problems.add(f"{prefix}{name} is {'missing' if name in expected else 'not part of the model'}")
+    for name in sorted(set(names) & set(expected)):
+        tensor, shape = stored[names[name]], expected[name].shape
+        if (tensor.shape, tensor.dtype) != (shape, torch.float32):
+            got = f"{tensor.dtype} {list(tensor.shape)}".removeprefix("torch.")
+            problems.add(f"{prefix}{name}", got=got, expected=f"float32 {list(shape)}")
+    problems.raise_if_any()
+    model.load_state_dict({name: stored[old] for name, old in names.items()}, assign=True)
+    left_out = tuple(sorted(set(stored) - set(names.values())))
+    return model, Written(tensors=names, left_out=left_out, window=window, overlap=window // 4)
+
+
+def _name_own_functions(folder: Path, identity: Identity, written: Written, width: int) -> None:
+    """Point the written pipeline at the package's functions.
+
+    Done on the files: naming them while the pipeline is built would mean registering them in this process, where a
+    package loaded later could not register its own.
+    """
+    from thinc.api import Config
+
+    path = folder / "config.cfg"
+    config = Config().from_disk(path, interpolate=False)
+    getter = {"@span_getters": f"{identity.package}.windows.v1", "window": written.window, "overlap": written.overlap}
+    config["components"][TRANSFORMER]["model"]["get_spans"] = getter
+    config["components"][VECTORS] = {"factory": f"{identity.package}_vectors", "width": width}
+    config["nlp"]["pipeline"] = [TRANSFORMER, VECTORS]
+    config.to_disk(path, interpolate=False)
+    path = folder / "meta.json"
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    meta |= {key: identity.line(key) for key in META}
+    meta |= {
+        "name": identity.package.removeprefix(f"{identity.lang}_"),
+        "version": identity.version,
+        "description": identity.summary,
+        "requirements": list(REQUIREMENTS),
+        "pipeline": [TRANSFORMER, VECTORS],
+        "components": [TRANSFORMER, VECTORS],
+        "labels": {TRANSFORMER: [], VECTORS: []},
+        "spacy_version": REQUIREMENTS[0].removeprefix("spacy"),
+    }
+    path.write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,180 @@
+"""A spaCy package on texts, run by the code that it ships with; the taps come from `doc._.trf_data`.
+
+spaCy makes its own token ids, so every answer holds what the transformer was really fed under `inputs/<name>`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import spacy
+import torch
+import transformers
+
+from parity.backends.job import Job
+from parity.backends.protocol import BatchSkipped
+from parity.errors import BrokenParity, ParityError, Problems
+from parity.tensorfile import Array
+from parity.trace import INPUTS
+
+_FED = ("input_ids", "attention_mask", "token_type_ids")
+_FALLBACK = "Error loading saved torch state_dict"
+"""How spacy-transformers begins its warning before it loads what happens to fit and leaves the rest random."""
+
+
+class Spacy:
+    """A loaded pipeline; the transformer is told to hand out every hidden state, which changes nothing it computes."""
+
+    def __init__(self, job: Job) -> None:
+        if job.precision != "float32":
+            raise ParityError("spaCy runs what the package holds", got=job.precision, expected="float32")
+        torch.set_num_threads(job.threads)
+        spacy.require_cpu()
+        pipeline = _find(job.artifact)
+        self._nlp: Any = _load(pipeline)
+        model = self._nlp.get_pipe("transformer").model.transformer
+        _check_weights(model.state_dict(), pipeline)
+        self._layers = int(model.config.num_hidden_layers)
+        self._unavailable = {tap: reason for tap in job.taps if (reason := self._why_not(tap))}
+        self._taps = tuple(tap for tap in job.taps if tap not in self._unavailable)
+        model.config.output_hidden_states = True
+        self._model: Any = model
+
+    def _why_not(self, tap: str) -> str:
+        if tap in ("embeddings", "pooler"):
+            return ""
+        kind, _, number = tap.partition(".")
+        if kind == "layer" and number.isdecimal():
+            return "" if int(number) < self._layers else f"the model has {self._layers} layers"
+        return "a spaCy pipeline holds no head" if kind == "logits" else "spaCy shows what layers hand on, not more"
+
+    def describe(self) -> Mapping[str, str]:
+        """Versions, package, and the attention that transformers picked."""
+        return {
+            "version": str(spacy.__version__),
+            "precision": str(self._model.dtype).removeprefix("torch."),
+            "spacy-transformers": metadata.version("spacy-transformers"),
+            "transformers": str(transformers.__version__),
+            "torch": str(torch.__version__),
+            "package": f"{self._nlp.meta['lang']}_{self._nlp.meta['name']} {self._nlp.meta['version']}",
+            "attention": str(self._model.config._attn_implementation),
+            "threads": str(torch.get_num_threads()),
+        }
+
+    def unavailable(self) -> Mapping[str, str]:
+        """Heads, fine taps, layers beyond the last."""
+        return self._unavailable
+
+    def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
+        """Taps at the positions of `input_ids`, zeros behind each row's end, and the arrays that spaCy fed.
+
+        A row of which spaCy makes more tokens than the batch has widens all arrays, so that comparing them fails.
+
+        Raises:
+            BatchSkipped: there are no texts (pairs, left padding, holes), or an empty one.
+        """
+        if texts is None:
+            raise BatchSkipped("spaCy is fed texts, and this batch has none")
+        if "" in texts:
+            raise BatchSkipped("spaCy feeds its transformer nothing for an empty text")
+        rows = [self._row(doc._.trf_data) for doc in self._nlp.pipe(texts)]
+        length = max([inputs["input_ids"].shape[1], *(len(row[INPUTS + "input_ids"]) for row in rows)])
+        return {name: np.stack([_padded(row[name], name, length) for row in rows]) for name in rows[0]}
+
+    def _row(self, data: Any) -> dict[str, Array]:
+        """One document: windows one after the other, padding left out."""
+        pieces, output = data.wordpieces, data.model_output
+        real = pieces.attention_mask.astype(bool)
+        fed = {name: array for name in _FED if (array := getattr(pieces, name)) is not None}
+        found = {INPUTS + name: array[real].astype(np.int32) for name, array in fed.items()}
+        for tap in self._taps:
+            if tap == "pooler":
+                found[tap] = output.pooler_output[0]
+            else:
+                found[tap] = output.hidden_states[0 if tap == "embeddings" else int(tap[6:]) + 1][real]
+        return found
+
+    def close(self) -> None:
+        """Drop the pipeline."""
+        self._nlp = self._model = None
+
+
+def open(job: Job) -> Spacy:  # noqa: A001 - the name every runtime module has
+    """Load the artifact: a folder of `parity convert --to spacy`, or the pipeline folder of an installed package.
+
+    Raises:
+        ParityError: no such pipeline, or another copy of the package is loaded; BrokenParity: its weights are not
+            those of its proof.
+    """
+    return Spacy(job)
+
+
+def _find(artifact: Path) -> Path:
+    """The pipeline's folder, which lies in its package."""
+    here = artifact / "config.cfg"
+    found = [here] if here.is_file() else sorted(artifact.glob("*/*/config.cfg"))
+    if len(found) != 1:
+        remedy = "name a folder that `parity convert --to spacy` wrote"
+        raise ParityError("no spaCy pipeline here", where=artifact, got=f"{len(found)} of them", remedy=remedy)
+    return found[0].parent.resolve()
+
+
+def _load(pipeline: Path) -> Any:
+    package = pipeline.parent
+    place = str(package.parent)
+    sys.path.insert(0, place)
+    try:
+        module = importlib.import_module(package.name)
+    finally:
+        sys.path.remove(place)
+    if Path(str(module.__file__)).resolve().parent != package:
+        raise ParityError(
+            f"another {package.name} is loaded in this process",
+            where=module.__file__,
+            remedy="run without --in-process",
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=_FALLBACK)
+        try:
+            return module.load()
+        except UserWarning as error:
+            raise _broken(pipeline, "its weights do not fit its model class") from error
+
+
+def _check_weights(state: Mapping[str, Any], pipeline: Path) -> None:
+    """Every loaded tensor is one of the proof's, and the other way round, by SHA-256."""
+    proof = pipeline / "conversion.json"
+    try:
+        lines = json.loads(proof.read_text(encoding="utf-8"))["tensors"]
+        expected = {line["target"]: line["target_sha256"] for line in lines}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParityError("no readable proof in the package", where=proof, remedy="convert again") from error
+    problems = Problems("the loaded model is not what was converted", where=pipeline)
+    for name in sorted(set(expected) ^ set(state)):
+        problems.add(f"{name} is {'missing' if name in expected else 'not in the proof'}")
+    for name in sorted(set(expected) & set(state)):
+        array = np.ascontiguousarray(state[name].numpy())
+        if hashlib.sha256(memoryview(array.reshape(-1).view(np.uint8))).hexdigest() != expected[name]:
+            problems.add(f"{name} has other values than its proof says", remedy="convert again")
+    problems.raise_if_any(BrokenParity)
+
+
+def _broken(pipeline: Path, what: str) -> BrokenParity:
+    return BrokenParity(what, where=pipeline, remedy="convert again with the transformers that is installed here")
+
+
+def _padded(row: Array, name: str, length: int) -> Array:
+    if name == "pooler":
+        return row
+    padded = np.zeros((length, *row.shape[1:]), row.dtype)
+    padded[: len(row)] = row
+    return padded
