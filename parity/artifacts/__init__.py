@@ -34,5 +34,6 @@ def convert_checkpoint(
 
     if is_hf_folder(Path(checkpoint)):
         return convert_folder(Path(checkpoint), out, to=to, choices=choices, form=form, force=force, **options)
-    source = resolve(checkpoint, config=config, vocab=vocab)
+    decided = choices or Choices()
+    source = resolve(checkpoint, config=config, vocab=vocab, family=decided.family, rename=decided.rename)
     return convert(source, out, to=to, choices=choices, form=form, force=force, **options)

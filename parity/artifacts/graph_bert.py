@@ -87,7 +87,9 @@ class _Bert:
         scaled = draw.scale(f"{at}.scaled", products, 1 / math.sqrt(size))
         probs = draw.softmax(f"{at}.probs", draw.add(f"{at}.scores", scaled, hiding))
         mixed = draw.matmul(f"{at}.mixed", probs, draw.split(f"{at}.value_heads", value, count, size, (0, 2, 1, 3)))
-        output = self.dense(f"{at}.output", draw.merge(f"{at}.context", mixed, self.hidden), f"{own}.output.dense", square)
+        output = self.dense(
+            f"{at}.output", draw.merge(f"{at}.context", mixed, self.hidden), f"{own}.output.dense", square
+        )
         attended = self.norm(f"{at}.norm", draw.add(f"{at}.sum", output, hidden), f"{own}.output.LayerNorm")
         wide = self.dense(f"{tap}.wide", attended, f"{scope}.intermediate.dense", (width, self.hidden))
         active = draw.activate(f"{tap}.intermediate", wide, self.activation)

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 
 from parity.errors import ParityError, Problems
-from parity.tensorfile import Array, map_tensors
+from parity.tensorfile import Array, numpy_dtype, read_specs
 
 # A builder's own handle of a value (a name, an output port); the text never looks inside.
 Value: TypeAlias = Any
@@ -100,7 +100,7 @@ class Weights:
         array = self._arrays[name]
         if not (np.issubdtype(array.dtype, np.floating) or array.dtype.name == "bfloat16"):
             raise ParityError(f"weight {name} holds no floats", where=self.where, got=array.dtype.name)
-        return np.ascontiguousarray(array, np.float32)
+        return np.require(array, np.float32, ["C", "A"])
 
     def check_shape(self, name: str, shape: tuple[int, ...]) -> None:
         """Check one weight against the config.
@@ -189,9 +189,18 @@ def draw(source: Source, builder: Builder, texts: Mapping[str, Text]) -> None:
     problems.raise_if_any()
 
 
+def _mapped(path: Path) -> Mapping[str, Array]:
+    # Copy-on-write pages: OpenVINO shares only memory that it may write to, which it never does.
+    whole = np.memmap(path, np.uint8, mode="c")
+    views: dict[str, Array] = {}
+    for name, (spec, start) in read_specs(path)[1].items():
+        views[name] = whole[start : start + spec.nbytes].view(numpy_dtype(spec.dtype)).reshape(spec.shape)
+    return views
+
+
 def _arrays(folder: Path) -> Mapping[str, Array]:
     if (folder / "model.safetensors").is_file():
-        return map_tensors(folder / "model.safetensors")
+        return _mapped(folder / "model.safetensors")
     path = folder / "pytorch_model.bin"
     if not path.is_file():
         raise ParityError("neither model.safetensors nor pytorch_model.bin", where=folder, remedy="convert again")

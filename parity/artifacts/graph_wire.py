@@ -7,13 +7,52 @@ gigabytes of weights are never parsed into memory, and written one after another
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTH = {_FIXED64: 8, _FIXED32: 4}
 
 
 class Malformed(ValueError):
-    """The bytes are no protobuf message."""
+    """The bytes are not the message they should be."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a message."""
+
+    number: int
+    value: int | memoryview
+    """An int for a varint, a slice for everything else."""
+    encoded: memoryview
+    """Tag, length and value, as they lie in the message."""
+
+    @property
+    def message(self) -> memoryview:
+        """The value of a field that holds bytes.
+
+        Raises:
+            Malformed: it holds a number.
+        """
+        if isinstance(self.value, int):
+            raise Malformed(f"field {self.number} is a number")
+        return self.value
+
+    @property
+    def text(self) -> str:
+        """The value of a field that holds UTF-8."""
+        return str(self.message, "utf-8")
+
+    @property
+    def numbers(self) -> list[int]:
+        """The value of a field of numbers, packed or not."""
+        if isinstance(self.value, int):
+            return [self.value]
+        numbers, at = list[int](), 0
+        while at < len(self.value):
+            number, at = _read_varint(self.value, at)
+            numbers.append(number)
+        return numbers
 
 
 def varint(number: int) -> bytes:
@@ -30,19 +69,20 @@ def head(field: int, length: int) -> bytes:
     return varint(field << 3 | _BYTES) + varint(length)
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Fields of a message in order: number, and the value (an int for varints, a slice for everything else).
+def fields(message: memoryview) -> Iterator[Field]:
+    """Fields of a message, in order.
 
     Raises:
         Malformed: a tag is unknown, or a value ends behind the message.
     """
     at = 0
     while at < len(message):
+        start = at
         tag, at = _read_varint(message, at)
-        field, kind = tag >> 3, tag & 7
+        number, kind = tag >> 3, tag & 7
         if kind == _VARINT:
-            number, at = _read_varint(message, at)
-            yield field, number
+            value, at = _read_varint(message, at)
+            yield Field(number, value, message[start:at])
             continue
         if kind == _BYTES:
             length, at = _read_varint(message, at)
@@ -51,8 +91,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         else:
             raise Malformed(f"wire type {kind}")
         if length > len(message) - at:
-            raise Malformed(f"field {field} ends behind its message")
-        yield field, message[at : at + length]
+            raise Malformed(f"field {number} ends behind its message: the file is truncated or no protobuf")
+        yield Field(number, message[at : at + length], message[start : at + length])
         at += length
 
 

@@ -20,7 +20,6 @@ from parity import __version__
 from parity.artifacts.graph_bert import TEXTS
 from parity.artifacts.graph_export import Value, Weights, draw, read_source
 from parity.artifacts.graph_wire import head
-from parity.tensorfile import Array
 
 FILE = "model.onnx"
 DATA = "model.onnx.data"
@@ -164,7 +163,9 @@ class OnnxBuilder:
             self._nodes, name, self._inputs, self._outputs, initializer=list(self._constants.values())
         )
         opset = helper.make_opsetid("", OPSET)
-        model = onnx.ModelProto(ir_version=9, opset_import=[opset], producer_name="parity", producer_version=__version__)
+        model = onnx.ModelProto(
+            ir_version=9, opset_import=[opset], producer_name="parity", producer_version=__version__
+        )
         stored = list(self._stored.values())
         if sum(item.nbytes for item in stored) < single_file:
             self._write_one(out / FILE, model, graph, stored)

@@ -85,7 +85,7 @@ def understand(source: Source, choices: Choices) -> Understood:
     labels = _check_shapes(architecture, config, head, planned, source.config, checkpoint.prefix)
     _check_dtypes(planned, checkpoint)
     vocabulary = read_vocab(source.vocab)
-    check_vocab(vocabulary, config.vocab_size)
+    check_vocab(vocabulary, config.vocab_size, spare_rows=bool(card and card.spare_rows))
     casing = _casing(vocabulary, choices, card)
     return Understood(
         name=source.name,

@@ -1,0 +1,98 @@
+"""Does an artifact load the way its users load it? Runs in a process of its own: `python -m parity.artifacts.reload`.
+
+Prints one JSON object: `problems`, a list of sentences, and `seen`, what was loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from parity.errors import ParityError
+
+
+def reload(kind: str, folder: Path, *, spare: tuple[str, ...] = ()) -> tuple[list[str], str]:
+    """Load an artifact in a fresh interpreter.
+
+    Args:
+        kind: `pytorch` or `spacy`.
+        folder: the artifact.
+        spare: tensors that its class is known not to use.
+
+    Returns:
+        What is wrong, and what was loaded.
+
+    Raises:
+        ParityError: the process died.
+    """
+    quiet = {"USE_TF": "0", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "parity.artifacts.reload", kind, str(folder), *spare],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **quiet, "PYTHONPATH": path},
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ParityError(f"does not load: {last}", where=folder, remedy="convert again")
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    return list(answer["problems"]), str(answer["seen"])
+
+
+def _pytorch(folder: Path, spare: frozenset[str]) -> tuple[list[str], str]:
+    import transformers
+
+    named = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+    problems: list[str] = []
+    for name, strict in ((named, True), ("AutoModel", False)):
+        loader = getattr(transformers, name)
+        _, loading = loader.from_pretrained(folder, output_loading_info=True, local_files_only=True)
+        # A head is unexpected to AutoModel, which has none; missing is never right.
+        kinds = ("missing_keys", "mismatched_keys", *(("unexpected_keys",) if strict else ()))
+        for kind in kinds:
+            keys = sorted({str(key) for key in loading.get(kind) or ()} - (spare if strict else frozenset()))
+            problems += [f"{name}: {kind.replace('_', ' ')} {', '.join(keys)}"] if keys else []
+    return problems, f"{named} and AutoModel, transformers {transformers.__version__}"
+
+
+def _spacy(folder: Path, spare: frozenset[str]) -> tuple[list[str], str]:
+    import spacy
+
+    from parity.artifacts.proof import read_proof
+
+    # The folder is an unpacked wheel: on the path, its package loads by name like an installed one.
+    sys.path.insert(0, str(folder))
+    nlp = spacy.load(str(read_proof(folder).notes["package"]))
+    words, empty = nlp("Hej verden, привет мир!"), nlp("")
+    expected = {
+        "doc.vector is not finite": bool(abs(float(words.vector_norm)) < float("inf")),
+        "doc.vector is zero": float(words.vector_norm) > 0,
+        "a token has no vector": all(float(token.vector_norm) > 0 for token in words if not token.is_space),
+        "a document is not similar to itself": abs(words.similarity(nlp(words.text)) - 1) < 1e-5,
+        "the vector of an empty document is not zero": not empty.vector.any(),
+        "an empty document's vector has another width": empty.vector.shape == words.vector.shape,
+    }
+    return [what for what, holds in expected.items() if not holds], f"spaCy pipeline {', '.join(nlp.pipe_names)}"
+
+
+_LOADERS: Mapping[str, Callable[[Path, frozenset[str]], tuple[list[str], str]]] = {"pytorch": _pytorch, "spacy": _spacy}
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point of the fresh interpreter."""
+    kind, folder, *spare = arguments
+    problems, seen = _LOADERS[kind](Path(folder), frozenset(spare))
+    answer: dict[str, Any] = {"problems": problems, "seen": seen}
+    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,320 @@
+"""One model on its way from source to verdicts. Everything is made when first needed, once, and timed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+
+from parity.artifacts.convert import convert, derive
+from parity.artifacts.proof import read_proof
+from parity.artifacts.source import Choices, understand
+from parity.backends import Runtime
+from parity.backends.inprocess import InProcess
+from parity.backends.job import Job
+from parity.backends.outcome import Outcome
+from parity.backends.scheduler import Scheduler
+from parity.errors import ParityError
+from parity.events import EventLog
+from parity.families import family
+from parity.inputs.batch import Batch, as_trace, digest
+from parity.inputs.batches import build_batches
+from parity.inputs.files import read_inputs
+from parity.inputs.textfiles import read_texts
+from parity.inputs.wordpiece import Tokenizer
+from parity.models import Source, resolve
+from parity.runs.make import make
+from parity.runs.options import RunOptions
+from parity.runs.outline import Outline, outline_of
+from parity.runs.store import artifact, missing_exporter, oracle_traces
+from parity.trace import batch_path, write_batch
+
+_SHIPPED_AREA = 768
+"""Positions of the batches that the shipped graphs are run on: their vocabulary logits come for every position."""
+
+
+class ModelRun:
+    """Source, inputs, artifacts and outcomes of one model in one run."""
+
+    def __init__(
+        self, outlined: Outline, options: RunOptions, log: EventLog, scratch: Path, scheduler: Scheduler | InProcess
+    ) -> None:
+        self.outline, self.options, self.log = outlined, options, log
+        self._scratch, self._scheduler = scratch / outlined.name, scheduler
+        self._artifacts: dict[str, Path | ParityError] = {}
+        self._jobs: dict[tuple[str, bool], Job] = {}
+
+    @cached_property
+    def source(self) -> Source:
+        """Checkpoint, config and vocabulary; a stand-in is built here.
+
+        Raises:
+            ParityError: the parts do not belong together, or are no longer what the outline was made from.
+        """
+        with self._timed("stand-in" if self.outline.model == self.outline.name else "source"):
+            found = resolve(self.outline.model, scale=self.options.scale)
+            if outline_of(found, self.outline.model) != self.outline:
+                raise ParityError("the source changed while the run began", where=found.checkpoint, remedy="run again")
+        return found
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The source's rules over its vocabulary."""
+        found = understand(self.source, Choices())
+        found.checkpoint.close()
+        casing = found.casing
+        return Tokenizer(found.vocabulary, lower_case=casing.lower_case, strip_accents=casing.strip_accents)
+
+    @cached_property
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches every runtime is fed.
+
+        Raises:
+            ParityError: the user's inputs or texts do not fit this model.
+        """
+        config, options = self.outline.config, self.options
+        limits = {"positions": config.positions, "token_types": config.token_types}
+        with self._timed("inputs", own=True):
+            if options.inputs not in ("small", "large"):
+                return read_inputs(Path(options.inputs), vocab_size=config.vocab_size, **limits)
+            texts = read_texts(options.texts) if options.texts else None
+            size = "large" if options.inputs == "large" else "small"
+            return build_batches(self.tokenizer, size=size, texts=texts, **limits)
+
+    @cached_property
+    def input_files(self) -> tuple[Path, ...]:
+        """The batches on disk, as workers read them."""
+        folder = self._scratch / "inputs"
+        for number, batch in enumerate(self.batches):
+            if not batch_path(folder, number).exists():
+                write_batch(batch_path(folder, number), as_trace(batch))
+        return tuple(batch_path(folder, number) for number in range(len(self.batches)))
+
+    def artifact(self, kind: str) -> Path:
+        """The folder of one kind of artifact, from the cache or built now.
+
+        Raises:
+            ParityError: it could not be built; asked again, the same error is raised without another try.
+        """
+        if kind not in self._artifacts:
+            try:
+                self._artifacts[kind] = artifact(self.source, kind, lambda folder: self._build(kind, folder))
+            except ParityError as error:
+                self._artifacts[kind] = error
+        found = self._artifacts[kind]
+        if isinstance(found, ParityError):
+            raise found
+        return found
+
+    def _build(self, kind: str, folder: Path) -> None:
+        if kind == "pytorch":
+            with self._timed("convert", kind):
+                # The cache owns `folder` and renames it: the conversion gets a place inside to do the same.
+                convert(self.source, folder / "new", to="pytorch")
+                for path in (folder / "new").iterdir():
+                    path.rename(folder / path.name)
+                (folder / "new").rmdir()
+            return
+        pytorch = self.artifact("pytorch")
+        if kind == "tensorflow":
+            with self._timed("convert", kind):
+                derive(pytorch, folder, to=kind)
+            return
+        absent = missing_exporter(kind)
+        if absent is not None:
+            raise absent
+        card = self.source.card
+        named = (
+            {"name": card.spacy.name, "lang": card.spacy.lang} if card else {"name": self.outline.name, "lang": "xx"}
+        )
+        spent = make(kind, pytorch, folder, named if kind == "spacy" else {}, threads=self.options.threads)
+        self._time("convert", kind, wall_s=spent.wall_s, cpu_s=spent.cpu_s, peak_rss=spent.peak_rss)
+
+    def outcome(self, row: Runtime, *, following: Runtime | None = None, shipped: bool = False) -> Outcome:
+        """Run the batches through a runtime, unless that was done, and let the following one import meanwhile.
+
+        Raises:
+            ParityError: its artifact could not be built.
+        """
+        if row.name == "oracle":
+            return self._oracle
+        jobs = [self._job(row, shipped=shipped)]
+        if following is not None:
+            with suppress(ParityError):  # told when its own turn comes
+                jobs.append(self._job(following))
+        self._scheduler.submit(jobs)
+        outcome = self._scheduler.result(jobs[0])
+        self._note(row, outcome)
+        return outcome
+
+    @cached_property
+    def _oracle(self) -> Outcome:
+        row_taps = tuple(tap.name for tap in self.outline.taps)
+        found: list[Outcome] = []
+
+        def build(folder: Path) -> None:
+            job = self._make_job("oracle", "", "float64", row_taps, folder, self.input_files)
+            self._scheduler.submit([job])
+            found.append(self._scheduler.result(job))
+            if not found[0].ok:
+                raise ParityError(f"the oracle failed: {found[0].reason}", remedy=found[0].stderr_tail)
+
+        inputs = digest(self.batches)
+        folder = oracle_traces(self.source, inputs, row_taps, self.outline.head.name, build)
+        job = self._make_job("oracle", "", "float64", row_taps, folder, self.input_files)
+        if found:
+            self._note_phases("oracle", found[0])
+        return Outcome(job, "ok", "" if found else "from the cache")
+
+    def _job(self, row: Runtime, *, shipped: bool = False) -> Job:
+        key = (row.name, shipped)
+        if key not in self._jobs:
+            taps = tuple(tap.name for tap in self.outline.taps)
+            out = self._scratch / (row.name.replace(":", "-") + ("-shipped" if shipped else ""))
+            files = self.shipped_files if shipped else self.input_files
+            precision = "float32" if row.precision == "default" else row.precision
+            kind = None if row.kind == "source" else row.kind
+            self._jobs[key] = self._make_job(
+                row.backend, row.variant, precision, taps, out, files, kind=kind, shipped=shipped
+            )
+        return self._jobs[key]
+
+    @property
+    def shipped_files(self) -> tuple[Path, ...]:
+        """The batches for graphs as they ship: small ones first, as many as fit."""
+        sizes = {
+            file: batch.arrays["input_ids"].size for file, batch in zip(self.input_files, self.batches, strict=True)
+        }
+        chosen, area = [], 0
+        for file in sorted(sizes, key=sizes.__getitem__):
+            if chosen and area + sizes[file] > _SHIPPED_AREA:
+                break
+            chosen.append(file)
+            area += sizes[file]
+        return tuple(sorted(chosen))
+
+    def _make_job(
+        self,
+        backend: str,
+        variant: str,
+        precision: str,
+        taps: Sequence[str],
+        out: Path,
+        inputs: tuple[Path, ...],
+        *,
+        kind: str | None = None,
+        shipped: bool = False,
+    ) -> Job:
+        source, config = self.source, self.outline.config
+        activation = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(config.activation, "")
+        proof = read_proof(self.artifact(kind)) if kind else None
+        spare = self.spare if backend == "torch" else ()
+        settings = {"shipped": "1"} if shipped else {"spare": ",".join(spare)} if spare else {}
+        return Job(
+            backend=backend,
+            variant=variant,
+            precision=precision,
+            family=source.family,
+            head=self.outline.head.name,
+            artifact=self.artifact(kind) if kind else source.checkpoint.parent,
+            source={"checkpoint": str(source.checkpoint), "config": str(source.config), "activation": activation},
+            taps=tuple(taps),
+            inputs=inputs,
+            out=out,
+            threads=self.options.threads,
+            batch_timeout_s=self.options.timeout_s,
+            memory_limit=self.options.memory_limit,
+            settings=settings,
+            meta={"model": source.name, "inputs": digest(self.batches), "proof": proof.parity if proof else ""},
+        )
+
+    @property
+    def spare(self) -> tuple[str, ...]:
+        """Target tensors that the head's class does not use."""
+        return tuple(sorted(family(self.outline.family).unused_by_class(self.outline.head)))
+
+    def forget(self, row: Runtime, *, shipped: bool = False) -> None:
+        """Delete a candidate's traces: they have been judged."""
+        job = self._jobs.get((row.name, shipped))
+        if job is not None:
+            shutil.rmtree(job.out, ignore_errors=True)
+
+    def input_row(self) -> Mapping[str, object]:
+        """The inputs as the event `run` tells them."""
+        return {
+            "model": self.outline.name,
+            "digest": digest(self.batches),
+            "real_tokens": sum(batch.real_tokens for batch in self.batches),
+            "batches": [
+                {
+                    "name": batch.name,
+                    "rows": int(batch.arrays["input_ids"].shape[0]),
+                    "length": int(batch.arrays["input_ids"].shape[1]),
+                    "real_tokens": batch.real_tokens,
+                    "kind": batch.kind,
+                }
+                for batch in self.batches
+            ],
+        }
+
+    def _note(self, row: Runtime, outcome: Outcome) -> None:
+        if outcome.job.out in self._noted:
+            return
+        self._noted.add(outcome.job.out)
+        self._note_phases(row.name, outcome)
+        if outcome.status not in ("ok", "missing"):
+            self.log.write(
+                "crash",
+                model=self.outline.name,
+                backend=row.name,
+                precision=row.precision,
+                status=outcome.status,
+                reason=outcome.reason,
+                stderr_tail=outcome.stderr_tail,
+            )
+
+    @cached_property
+    def _noted(self) -> set[Path]:
+        return set()
+
+    def _note_phases(self, backend: str, outcome: Outcome) -> None:
+        stages = {"imported": "import", "loaded": "load", "batch": "forward"}
+        for name, stage in stages.items():
+            phases = [phase for phase in outcome.phases if phase.name == name]
+            if phases:
+                wall = sum(phase.wall_s for phase in phases) - (outcome.write_s if name == "batch" else 0.0)
+                cpu = sum(phase.cpu_s for phase in phases)
+                self._time(stage, backend, wall_s=wall, cpu_s=cpu, peak_rss=outcome.peak_rss)
+        if outcome.of("batch"):
+            self._time("trace", backend, wall_s=outcome.write_s, cpu_s=None, peak_rss=None, own=True)
+
+    @contextmanager
+    def _timed(self, stage: str, backend: str | None = None, *, own: bool = False) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        spent = time.perf_counter() - wall
+        self._time(stage, backend, wall_s=spent, cpu_s=time.process_time() - cpu, peak_rss=None, own=own)
+
+    def _time(
+        self,
+        stage: str,
+        backend: str | None,
+        *,
+        wall_s: float,
+        cpu_s: float | None,
+        peak_rss: int | None,
+        own: bool = False,
+    ) -> None:
+        self.log.write(
+            "time",
+            stage=stage,
+            model=self.outline.name,
+            backend=backend,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            peak_rss=peak_rss,
+            own=own,
+        )

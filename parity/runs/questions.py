@@ -1,0 +1,148 @@
+"""How each question about a model is answered; one function a question, one table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from parity.artifacts.reload import reload
+from parity.artifacts.tokenizer_ids import by_tokenizers, by_transformers, first_difference
+from parity.artifacts.verify import verify
+from parity.backends import RUNTIMES, Runtime
+from parity.errors import BrokenParity, MissingRuntime, ParityError
+from parity.inputs.corpora import sentences
+from parity.runs.answer import Answer
+from parity.runs.judging import Judging
+from parity.runs.model import ModelRun
+from parity.runs.outline import Case, Question
+from parity.runs.store import missing_exporter
+
+
+def answer(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    """Answer one case; whatever a user can mend becomes a failing or skipped answer, never a traceback."""
+    try:
+        return _ANSWERS[case.question](case, model, judging)
+    except MissingRuntime as error:
+        return missing(case, model, str(error), None)
+    except BrokenParity as error:
+        return Answer(case, "fail", str(error))
+    except ParityError as error:
+        return Answer(case, "fail", f"could not be answered: {error}")
+
+
+def missing(case: Case, model: ModelRun, reason: str, remedy: str | None) -> Answer:
+    """A runtime that is not there: red if it was asked for by name, a skip with its remedy if not."""
+    row = RUNTIMES.get(case.backend)
+    named = any(name in (case.backend, row.backend if row else "") for name in model.options.backends)
+    return Answer(case, "fail" if named else "skip", reason, remedy=remedy)
+
+
+def _proof(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    absent = missing_exporter(case.backend)
+    if absent is not None:
+        return missing(case, model, absent.what, absent.remedy)
+    folder = model.artifact(case.backend)
+    against = {"pytorch": model.source.checkpoint, "tensorflow": model.source.checkpoint}.get(case.backend)
+    found = verify(folder, source=against if case.backend == "pytorch" else None)
+    if case.backend == "tensorflow":
+        origin = str(found.proof.notes.get("origin"))
+        if not origin.startswith("bit-identical"):
+            return Answer(case, "fail", f"the way back does not end where it began: {origin}")
+    elif case.backend != "pytorch":
+        _same_sources(found.proof.tensors, verify(model.artifact("pytorch")).proof.tensors, folder)
+    return Answer(
+        case, "pass", f"{found.tensors} tensors by SHA-256, {len(found.proof.dropped)} left behind with reasons"
+    )
+
+
+def _same_sources(lines: object, pytorch: object, folder: Path) -> None:
+    sources = {line.source: line.source_sha256 for line in pytorch}  # type: ignore[attr-defined]
+    for line in lines:  # type: ignore[attr-defined]
+        if sources.get(line.source) != line.source_sha256:
+            raise BrokenParity(f"{line.source} is not the tensor that was converted", where=folder)
+
+
+def _tokenization(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    if case.backend == "spacy":
+        return _spacy_ids(case, model, judging)
+    texts = list(dict.fromkeys([*sentences(), *(text for batch in model.batches for text in batch.texts or ())]))
+    ids = {"tokenizers": by_tokenizers, "transformers": by_transformers}[case.backend](model.artifact("pytorch"), texts)
+    count, first = first_difference(model.tokenizer, texts, ids)
+    if count:
+        return Answer(case, "fail", f"{count} of {len(texts)} texts get other ids, the first: {first}")
+    return Answer(case, "pass", f"{len(texts)} texts get the source's ids")
+
+
+def _spacy_ids(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    row = RUNTIMES["spacy"]
+    outcome = judging.outcome(row)
+    if not outcome.ok:
+        return (
+            missing(case, model, outcome.reason, row.pip)
+            if outcome.status == "missing"
+            else _lost(case, outcome.reason)
+        )
+    compared, different = judging.fed(row)
+    if different is not None:
+        return Answer(case, "fail", f"batch {different}: spaCy fed other ids than the source's rules give")
+    if not compared:
+        return Answer(case, "fail", "no batch has texts: nothing was compared")
+    return Answer(case, "pass", f"{compared} ids as by the source's rules")
+
+
+def _lost(case: Case, reason: str) -> Answer:
+    return Answer(case, "skip", f"not compared: {reason}", remedy=f"see test_backend[{case.model}-{case.backend}…]")
+
+
+def _backend(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    row = RUNTIMES[case.backend]
+    outcome = judging.outcome(row)
+    if outcome.status == "missing":
+        return missing(case, model, outcome.reason, row.pip)
+    if not outcome.ok:
+        tail = f"\n{outcome.stderr_tail}" if outcome.stderr_tail else ""
+        return Answer(case, "fail", f"{outcome.status}: {outcome.reason}{tail}")
+    facts = ", ".join(f"{name} {value}" for name, value in outcome.describe.items()) or outcome.reason
+    return Answer(case, "pass", facts)
+
+
+def _station(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    row = RUNTIMES[case.backend]
+    outcome = judging.outcome(row)
+    if outcome.status == "missing":
+        return missing(case, model, outcome.reason, row.pip)
+    if not outcome.ok:
+        return _lost(case, outcome.reason)
+    return judging.station(case, row)
+
+
+def _artifacts(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    absent = missing_exporter(case.backend)
+    if absent is not None:
+        return missing(case, model, absent.what, absent.remedy)
+    folder = model.artifact(case.backend)
+    if case.backend in _SHIPPED:
+        return judging.shipped(case, _SHIPPED[case.backend])
+    if _needs_torch():
+        raise MissingRuntime("PyTorch and transformers are not installed", remedy='pip install "parity[torch]"')
+    problems, seen = reload(case.backend, folder, spare=model.spare)
+    if problems:
+        return Answer(case, "fail", "; ".join(problems))
+    return Answer(case, "pass", f"loads: {seen}")
+
+
+def _needs_torch() -> bool:
+    from parity.backends import status
+
+    return status(RUNTIMES["torch:eager"]).state != "ready"
+
+
+_SHIPPED: Mapping[str, Runtime] = {"openvino": RUNTIMES["openvino:f32"], "onnx": RUNTIMES["onnxruntime"]}
+_ANSWERS: Mapping[Question, Callable[[Case, ModelRun, Judging], Answer]] = {
+    "proof": _proof,
+    "tokenization": _tokenization,
+    "backend": _backend,
+    "hidden_states": _station,
+    "heads": _station,
+    "artifacts": _artifacts,
+}

@@ -1,0 +1,83 @@
+"""Artifacts of a run, built once per source and kept in the cache under the digest of all that decides about them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parity.errors import ParityError
+from parity.models.cache import build_once, cache_root
+
+if TYPE_CHECKING:
+    from parity.models import Source
+
+# Distributions whose version decides what an exporter writes.
+_EXPORTERS = {
+    "pytorch": (),
+    "tensorflow": (),
+    "openvino": ("openvino", "torch", "transformers"),
+    "onnx": ("onnx", "onnxscript", "torch", "transformers"),
+    "spacy": ("spacy", "spacy-transformers", "torch", "transformers"),
+}
+_OURS = ("artifacts", "checkpoints", "families", "inputs", "weights")
+_REFERENCE = ("backends", "families", "ops.py")
+
+
+def source_digest(source: Source) -> str:
+    """SHA-256 over the checkpoint's index (which holds every tensor's CRC-32C), config and vocabulary."""
+    index = source.checkpoint.with_name(source.checkpoint.name + ".index")
+    card = source.card.model_dump_json().encode() if source.card else b""
+    return _digest(path.read_bytes() for path in (index, source.config, source.vocab)) + _digest([card])[:8]
+
+
+def artifact(source: Source, kind: str, build: Callable[[Path], None]) -> Path:
+    """The folder of one artifact, built by `build` if the cache has none from this source, code and these exporters."""
+    versions = "".join(f"{name}={_version(name)};" for name in _EXPORTERS[kind])
+    key = _digest([source_digest(source).encode(), kind.encode(), versions.encode(), code_digest(_OURS).encode()])
+    return build_once(cache_root() / "artifacts" / f"{source.name}-{kind}-{key[:16]}", build)
+
+
+def oracle_traces(source: Source, inputs: str, taps: Iterable[str], head: str, build: Callable[[Path], None]) -> Path:
+    """The oracle's traces for these inputs and taps, computed by `build` if the cache has none."""
+    named = "\n".join([*sorted(taps), head])
+    versions = f"numpy={_version('numpy')};scipy={_version('scipy')}"
+    parts = [source_digest(source), inputs, named, versions, code_digest(_REFERENCE)]
+    key = _digest(part.encode() for part in parts)
+    return build_once(cache_root() / "oracle" / f"{source.name}-{key[:16]}", build)
+
+
+@cache
+def code_digest(parts: tuple[str, ...]) -> str:
+    """SHA-256 over this package's own source below the named parts: results of other code are not reused."""
+    root = Path(__file__).parents[1]
+    files = (file for part in parts for file in sorted((root / part).rglob("*.py")) or [root / part])
+    return _digest(file.read_bytes() for file in files)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(len(part).to_bytes(8, "little") + part)
+    return total.hexdigest()
+
+
+def missing_exporter(kind: str) -> ParityError | None:
+    """What would have to be installed to make this kind of artifact; None if all is there."""
+    from parity.artifacts.convert import check_request
+
+    try:
+        check_request(kind, "safetensors", {})
+    except ParityError as error:
+        return error
+    return None
