@@ -10,8 +10,6 @@ from types import MappingProxyType
 from parity.inputs.fixtures import fixtures_root
 from parity.inputs.textfiles import read_texts
 
-__all__ = ["CORPORA", "corpora", "fixtures_root", "sentences"]
-
 CORPORA = ("ru", "da", "en", "zh", "mixed")
 
 

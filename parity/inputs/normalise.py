@@ -61,6 +61,8 @@ def clean(text: str) -> str:
 
 def without_accents(text: str) -> str:
     """The text in NFD, less every non-spacing mark: й becomes и, å becomes a, ø stays."""
+    if text.isascii():
+        return text
     return "".join(char for char in unicodedata.normalize("NFD", text) if unicodedata.category(char) != "Mn")
 
 

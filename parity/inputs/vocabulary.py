@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from parity.errors import ParityError, Problems
@@ -112,18 +113,24 @@ def guess_casing(vocab: Vocabulary) -> Casing:
     Only pieces that could be (part of) a word count, which leaves out `[unused1]` and the Chinese `<S>`. One in two
     thousand of them may contradict: people put words of their own, capitals included, into unused lines.
     """
-    bodies = ((token, token.removeprefix(CONTINUES)) for token in vocab.tokens)
-    pieces = [(token, body) for token, body in bodies if words(body, lower_case=False, strip_accents=False) == [body]]
-    leftovers = len(pieces) // 2000
-    capitals = [token for token, body in pieces if body.lower() != body]
-    if len(capitals) > leftovers:
-        return Casing(False, False, f"cased: {_such(vocab, capitals)} would not survive lower-casing")
-    accented = [token for token, body in pieces if without_accents(body) != body]
-    if len(accented) > leftovers:
-        survives = f"{_such(vocab, accented)} would not survive stripping accents"
+    leftovers = sum(not token.startswith("[") for token in vocab.tokens) // 2000
+    capital = _impossible(vocab, str.lower, beyond=leftovers)
+    if capital is not None:
+        return Casing(False, False, f"cased: pieces such as {capital} would not survive lower-casing")
+    accented = _impossible(vocab, without_accents, beyond=leftovers)
+    if accented is not None:
+        survives = f"pieces such as {accented} would not survive stripping accents"
         return Casing(True, False, f"lower-cased with accents kept: no capitals, but {survives}")
-    return Casing(True, True, f"lower-cased without accents: neither capitals nor accents in {len(pieces)} pieces")
+    return Casing(True, True, "lower-cased without accents: no piece has a capital or an accent")
 
 
-def _such(vocab: Vocabulary, pieces: list[str]) -> str:
-    return f"{len(pieces)} pieces such as {pieces[0]!r} (id {vocab.ids[pieces[0]]})"
+def _impossible(vocab: Vocabulary, normalise: Callable[[str], str], *, beyond: int) -> str | None:
+    """The first piece that `normalise` changes, if there are more than `beyond` of them."""
+    bodies = ((token, token.removeprefix(CONTINUES)) for token in vocab.tokens)
+    changed = (token for token, body in bodies if normalise(body) != body and _is_word(body))
+    found = list(islice(changed, beyond + 1))
+    return f"{found[0]!r} (id {vocab.ids[found[0]]})" if len(found) > beyond else None
+
+
+def _is_word(body: str) -> bool:
+    return words(body, lower_case=False, strip_accents=False) == [body]
