@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from parity.tensorfile import Array
 
 
-class BatchSkipped(Exception):  # noqa: N818 - a declaration, not an error
+class BatchSkipped(Exception):
     """Raised by `Backend.run` for a batch that this runtime declares it cannot take; the text is the reason."""
 
 

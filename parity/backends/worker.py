@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from parity.trace import TraceBatch
 
 Announce = Callable[[Phase], None]
+EXPLAIN = signal.SIGUSR1
+"""Has a worker print where all its threads are, whatever they do."""
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -62,18 +64,16 @@ def environment(threads: int) -> dict[str, str]:
 
 
 class Clock:
-    """Times phases, announces each when it is over, and has a hung one print where it hangs."""
+    """Times phases and announces each when it is over."""
 
-    def __init__(self, announce: Announce, *, dump_when_late: bool) -> None:
-        self._announce, self._dump = announce, dump_when_late
+    def __init__(self, announce: Announce) -> None:
+        self._announce = announce
 
     @contextmanager
-    def phase(self, name: Name, limit_s: float) -> Iterator[dict[str, Any]]:
+    def phase(self, name: Name) -> Iterator[dict[str, Any]]:
         """Time a block; what it puts into the dictionary becomes the phase's detail."""
         detail: dict[str, Any] = {}
         wall, cpu = time.perf_counter(), time.process_time()
-        if self._dump:
-            faulthandler.dump_traceback_later(limit_s)
         try:
             yield detail
         except BaseException as error:
@@ -81,9 +81,6 @@ class Clock:
             text = str(error) if isinstance(error, ParityError) else f"{type(error).__name__}: {first[0]}"
             self._say("failed", wall, cpu, {"error": text, "kind": type(error).__name__})
             raise
-        finally:
-            if self._dump:
-                faulthandler.cancel_dump_traceback_later()
         self._say(name, wall, cpu, detail)
 
     def _say(self, name: Name, wall: float, cpu: float, detail: Mapping[str, Any]) -> None:
@@ -96,26 +93,26 @@ def work(job: Job, clock: Clock, *, permit: Callable[[], None] = lambda: None) -
     Raises:
         ParityError: the job does not fit, or the backend breaks its contract. The runtime's own errors pass through.
     """
-    with clock.phase("imported", job.start_timeout_s):
+    with clock.phase("imported"):
         module = importlib.import_module(job.module or runtime(job.name).module)
     permit()
     from parity.trace import batch_path, read_batch, write_batch
 
     for stale in job.out.glob("batch-*.safetensors"):
         stale.unlink()
-    with clock.phase("loaded", job.start_timeout_s) as detail:
+    with clock.phase("loaded") as detail:
         backend: Backend = module.open(job)
         meta = {"describe": dict(backend.describe()), "unavailable": dict(backend.unavailable())}
         detail.update(meta)
     try:
         for number, path in enumerate(job.inputs):
-            with clock.phase("batch", job.batch_timeout_s) as detail:
+            with clock.phase("batch") as detail:
                 answer = answer_batch(job, backend, read_batch(path), meta)
                 computed = time.perf_counter()
                 write_batch(batch_path(job.out, number), answer)
                 written = time.perf_counter() - computed
                 detail.update(number=number, of=len(job.inputs), skipped=answer.skipped, write_s=written)
-        with clock.phase("finished", job.start_timeout_s):
+        with clock.phase("finished"):
             backend.close()
     finally:
         backend.close()
@@ -186,6 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--phases", type=int, metavar="FD", help="report phases here, and wait for `go` on stdin")
     options = parser.parse_args(arguments)
     faulthandler.enable()
+    faulthandler.register(EXPLAIN)
     scheduled = options.phases is not None
     channel = os.fdopen(options.phases, "w", buffering=1) if scheduled else sys.stderr
 
@@ -197,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.set_inheritable(options.phases, False)
         job = Job.read(options.job)
         os.environ.update(environment(job.threads))
-        work(job, Clock(announce, dump_when_late=True), permit=_await_go if scheduled else lambda: None)
+        work(job, Clock(announce), permit=_await_go if scheduled else lambda: None)
     except ParityError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code

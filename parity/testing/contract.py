@@ -4,7 +4,8 @@ Subclass it, name a job, and pytest runs the suite against `open(job)` of the jo
 
     class TestMyRuntime(BackendContract):
         @pytest.fixture(scope="class")
-        def job(self, tmp_path_factory):
+        @classmethod
+        def job(cls, tmp_path_factory):
             return Job(backend="mine", module="my_package.parity_runtime", taps=("embeddings", "layer.0"), ...)
 
 The job's input files should hold at least two batches, one of them with two rows or more.
@@ -38,30 +39,35 @@ class BackendContract:
     """Largest rms difference, relative to the tap's rms, between a row run alone and the same row in its batch."""
 
     @pytest.fixture(scope="class")
-    def job(self) -> Job:
+    @classmethod
+    def job(cls) -> Job:
         """The job to open: taps, inputs, artifact."""
         raise NotImplementedError("override the fixture `job`")
 
     @pytest.fixture(scope="class")
-    def open_backend(self, job: Job) -> Open:
+    @classmethod
+    def open_backend(cls, job: Job) -> Open:
         """The runtime module's `open`."""
         opened: Open = importlib.import_module(job.module or runtime(job.name).module).open
         return opened
 
     @pytest.fixture(scope="class")
-    def batches(self, job: Job) -> tuple[TraceBatch, ...]:
+    @classmethod
+    def batches(cls, job: Job) -> tuple[TraceBatch, ...]:
         """The job's batches; their arrays are read-only."""
         return tuple(read_batch(path) for path in job.inputs)
 
     @pytest.fixture(scope="class")
-    def backend(self, job: Job, open_backend: Open) -> Iterator[Backend]:
+    @classmethod
+    def backend(cls, job: Job, open_backend: Open) -> Iterator[Backend]:
         """One opened backend for the whole class."""
         opened = open_backend(job)
         yield opened
         opened.close()
 
     @pytest.fixture(scope="class")
-    def answers(self, backend: Backend, batches: Sequence[TraceBatch]) -> dict[int, dict[str, Array]]:
+    @classmethod
+    def answers(cls, backend: Backend, batches: Sequence[TraceBatch]) -> dict[int, dict[str, Array]]:
         """Taps by batch number, without the batches that this backend declares it skips."""
         found = {number: taps for number, batch in enumerate(batches) if (taps := _run(backend, batch)) is not None}
         assert found, "every batch is a declared skip: nothing was checked"

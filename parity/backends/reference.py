@@ -1,0 +1,83 @@
+"""What the references share: a checkpoint, its architecture's stages, and the walk over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from parity.backends.executors.walk import needed
+from parity.backends.job import Job
+from parity.checkpoints import Checkpoint, open_checkpoint
+from parity.errors import ParityError
+from parity.families import family
+from parity.families.values import Head
+from parity.ops import Stage
+from parity.tensorfile import Array
+
+PRECISIONS = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An opened checkpoint and what its architecture computes from it."""
+
+    checkpoint: Checkpoint
+    stages: Sequence[Stage]
+    variables: tuple[str, ...]
+    """What the graph is made of; loaded before the first batch."""
+
+    def read(self, name: str) -> Array:
+        """A variable, checksum verified.
+
+        Raises:
+            ParityError: the checkpoint has none of that name, or its bytes are damaged.
+        """
+        if name not in self.checkpoint.entries:
+            raise ParityError(f"no variable {name}", where=self.checkpoint.prefix, remedy="check --head and --family")
+        return self.checkpoint.read(name)
+
+    def close(self) -> None:
+        """Close the checkpoint; a second call does nothing."""
+        self.checkpoint.close()
+
+
+def open_reference(job: Job) -> Reference:
+    """Open the job's checkpoint and check that the reference can show the job's taps.
+
+    Raises:
+        ParityError: checkpoint or config are unreadable, or head, taps or precision unknown.
+    """
+    if job.precision not in PRECISIONS:
+        expected = " or ".join(PRECISIONS)
+        raise ParityError(
+            f"{job.name} does not compute in {job.precision}", expected=expected, remedy="drop --precision"
+        )
+    config_path = Path(job.source["config"])
+    try:
+        raw = json.loads(config_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ParityError(
+            f"not a readable config: {error}", where=config_path, remedy="name it with --config"
+        ) from error
+    architecture = family(job.family)
+    config = architecture.read_config(raw, where=config_path, activation=job.source.get("activation") or None)
+    checkpoint = open_checkpoint(Path(job.source["checkpoint"]))
+    try:
+        head = _head(job, architecture.heads(checkpoint.entries), checkpoint.prefix)
+        stages = architecture.stages(config, head)
+        needed(stages, job.taps)
+        names = tuple(variable.name for variable in architecture.variables(config, head))
+        return Reference(checkpoint, stages, names)
+    except BaseException:
+        checkpoint.close()
+        raise
+
+
+def _head(job: Job, heads: Sequence[Head], where: Path) -> Head:
+    for head in heads:
+        if head.name == job.head:
+            return head
+    names = ", ".join(head.name for head in heads)
+    raise ParityError(f"the checkpoint does not hold the head {job.head}", where=where, expected=f"one of {names}")

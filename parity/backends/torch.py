@@ -1,0 +1,140 @@
+"""Hugging Face models on PyTorch, loaded with the very class that the artifact's config names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from parity.backends.job import Job
+from parity.backends.torch_taps import stations
+from parity.errors import ParityError, Problems
+from parity.tensorfile import Array, numpy_dtype
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+
+class Torch:
+    """A model in evaluation mode; taps are read where its modules hand them on."""
+
+    def __init__(self, job: Job) -> None:
+        self._dtype = _dtype(job)
+        self._attention = job.variant or "eager"
+        self._threads = job.threads
+        torch.set_num_threads(job.threads)
+        torch.use_deterministic_algorithms(True)
+        torch.set_float32_matmul_precision("highest")
+        self._model: Any = _load(job.artifact, self._attention).to(self._dtype).eval()
+        self._stations, self._unavailable = stations(self._model, job.family, job.taps, attention=self._attention)
+        self._taps = job.taps
+
+    def describe(self) -> Mapping[str, str]:
+        """Versions, dtype, attention implementation, and what decides how kernels round."""
+        return {
+            "version": torch.__version__,
+            "precision": str(self._dtype).removeprefix("torch."),
+            "transformers": transformers.__version__,
+            "class": type(self._model).__name__,
+            "attention": str(self._model.config._attn_implementation),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "threads": str(torch.get_num_threads()),
+        }
+
+    def unavailable(self) -> Mapping[str, str]:
+        """Taps that no module of this class hands on."""
+        return self._unavailable
+
+    def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
+        """All positions of all rows; vocabulary logits at `logit_positions` only."""
+        fed = {name: torch.from_numpy(array.astype("int64")) for name, array in inputs.items()}
+        positions = fed.pop("logit_positions", None)
+        found: dict[str, Any] = {}
+        heads = any(station.of_head for station in self._stations.values())
+        model = self._model if heads else self._model.base_model
+        with ExitStack() as hooks, torch.inference_mode():
+            for tap, station in self._stations.items():
+                if station.module is not None:
+                    handle = station.module.register_forward_hook(partial(_keep, found, tap))
+                    hooks.callback(handle.remove)
+            for narrowed in {id(m): m for s in self._stations.values() if (m := s.narrowed) is not None}.values():
+                hooks.callback(narrowed.register_forward_pre_hook(partial(_gather, positions)).remove)
+            answer = model(
+                **fed,
+                output_hidden_states=any(station.field == "hidden_states" for station in self._stations.values()),
+                output_attentions=any(station.field == "attentions" for station in self._stations.values()),
+                return_dict=True,
+            )
+        for tap, station in self._stations.items():
+            if station.field is not None:
+                found[tap] = answer[station.field][station.index]
+        return {tap: _to_numpy(found[tap]) for tap in self._taps if tap in self._stations}
+
+    def close(self) -> None:
+        """Drop the model."""
+        self._model, self._stations = None, {}
+
+
+def open(job: Job) -> Torch:  # noqa: A001 - the name every runtime module has
+    """Load the artifact; `job.variant` is the attention implementation, `--set dtype=` overrides the precision.
+
+    Raises:
+        ParityError: the folder does not hold exactly the weights of its class, or the job asks for the unknown.
+    """
+    return Torch(job)
+
+
+def _dtype(job: Job) -> torch.dtype:
+    asked = job.settings.get("dtype", job.precision)
+    if asked not in DTYPES:
+        raise ParityError(
+            f"PyTorch does not run in {asked}", expected=f"one of {', '.join(DTYPES)}", remedy="--precision"
+        )
+    return DTYPES[asked]
+
+
+def _load(folder: Path, attention: str) -> Any:
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    names = config.architectures or []
+    found = getattr(transformers, names[0], None) if names else None
+    if found is None:
+        raise ParityError(
+            f"this transformers {transformers.__version__} has no class {names[0]}" if names else "no architectures",
+            where=folder / "config.json",
+            remedy="convert again, or install another transformers",
+        )
+    model, loading = found.from_pretrained(
+        folder, attn_implementation=attention, output_loading_info=True, local_files_only=True
+    )
+    problems = Problems(f"the weights are not those of {names[0]}", where=folder)
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        for key in sorted(map(str, loading.get(kind) or ())):
+            problems.add(f"{kind.removesuffix('s').replace('_', ' ')} {key}", remedy="convert again")
+    problems.raise_if_any()
+    return model
+
+
+def _keep(found: dict[str, Any], tap: str, _module: Any, _arguments: Any, output: Any) -> None:
+    # A module that hands on several values names its main one first.
+    found[tap] = output[0] if isinstance(output, tuple) else output
+
+
+def _gather(positions: Any, _module: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Narrow the sequence to the traced positions before a head multiplies it with the vocabulary."""
+    if positions is None:
+        return None
+    rows = torch.arange(len(positions))[:, None]
+    return (arguments[0][rows, positions], *arguments[1:])
+
+
+def _to_numpy(tensor: Any) -> Array:
+    plain = tensor.detach().contiguous()
+    if plain.dtype is torch.bfloat16:
+        bits: Array = plain.view(torch.uint16).numpy()
+        return bits.view(numpy_dtype("bfloat16"))
+    array: Array = plain.numpy()
+    return array

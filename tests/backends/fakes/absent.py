@@ -1,0 +1,5 @@
+"""A runtime whose framework is not installed."""
+
+import a_framework_that_nobody_has
+
+__all__ = ["a_framework_that_nobody_has"]

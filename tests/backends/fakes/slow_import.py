@@ -1,0 +1,5 @@
+"""A runtime whose import never ends."""
+
+import time
+
+time.sleep(60)
