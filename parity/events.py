@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
+from types import NoneType, TracebackType, UnionType
 from typing import Any, Self, TextIO
 
 from parity.errors import ParityError
@@ -21,25 +21,54 @@ from parity.errors import ParityError
 Row = Mapping[str, Any]
 
 _WHO = {"model": str, "backend": str, "precision": str}
+_MAYBE_TEXT = str | None
 _NUMBER = int | float
 _MAYBE_NUMBER = int | float | None
-_MAYBE_TEXT = str | None
+_MODEL = {"model": str, "family": str, "stand_in": bool, "note": _MAYBE_TEXT, "head": _MAYBE_TEXT, "card": _MAYBE_TEXT}
+_BATCH = {"name": str, "rows": int, "length": int, "real_tokens": int, "kind": _MAYBE_TEXT}
+_PLACE = {"batch": str, "row": int | None, "position": int | None, "channel": int | None}
+_VALUES = dict.fromkeys(("candidate", "source", "oracle"), _MAYBE_NUMBER)
+_WORST = _PLACE | {"token": _MAYBE_TEXT, "text": _MAYBE_TEXT} | _VALUES
+
+_ABSENT = object()
+
+STATUSES = frozenset(("pass", "fail", "skip", "report"))
+"""What a verdict may be. `report`: measured and shown, not judged."""
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
-    "run": {"id": str, "started": str, "command": str, "parity": str, "scale": str}
-    | {"models": list, "inputs": list, "environment": dict},
-    "plan": _WHO | {"taps": list, "comparisons": int},
-    "skip": _WHO | {"tap": _MAYBE_TEXT, "batch": _MAYBE_TEXT, "reason": str, "remedy": _MAYBE_TEXT, "count": int},
-    "deviation": _WHO | {"batch": str, "tap": str, "metrics": dict},
-    "verdict": _WHO
-    | {"question": str, "tap": _MAYBE_TEXT, "status": str, "value": _MAYBE_NUMBER, "limit": _MAYBE_NUMBER}
-    | {"message": _MAYBE_TEXT, "worst": dict | None},
-    "time": {"stage": str, "model": _MAYBE_TEXT, "backend": _MAYBE_TEXT, "wall_s": _NUMBER, "cpu_s": _MAYBE_NUMBER}
-    | {"peak_rss": _MAYBE_NUMBER, "own": bool},
-    "crash": _WHO | {"status": str, "reason": str, "stderr_tail": str},
-    "finish": {"finished": str, "exit_status": int, "expected": int, "done": int, "skipped": int, "deselected": int},
+    "run": {
+        **dict.fromkeys(("id", "started", "command", "parity", "scale"), str),
+        "models": [_MODEL],
+        "inputs": [{"model": str, "digest": str, "real_tokens": int, "batches": [_BATCH]}],
+        "environment": {"versions": dict},
+    },
+    "plan": {**_WHO, "taps": [str], "comparisons": int},
+    "skip": {**_WHO, "tap": _MAYBE_TEXT, "batch": _MAYBE_TEXT, "reason": str, "remedy": _MAYBE_TEXT, "count": int},
+    "deviation": {**_WHO, "batch": str, "tap": str, "metrics": dict},
+    "verdict": {
+        **_WHO,
+        "question": str,
+        "tap": _MAYBE_TEXT,
+        "status": STATUSES,
+        "value": _MAYBE_NUMBER,
+        "limit": _MAYBE_NUMBER,
+        "message": _MAYBE_TEXT,
+        "worst": (NoneType, _WORST),
+    },
+    "time": {
+        "stage": str,
+        "model": _MAYBE_TEXT,
+        "backend": _MAYBE_TEXT,
+        "wall_s": _NUMBER,
+        "cpu_s": _MAYBE_NUMBER,
+        "peak_rss": _MAYBE_NUMBER,
+        "own": bool,
+    },
+    "crash": {**_WHO, "status": str, "reason": str, "stderr_tail": str},
+    "finish": {"finished": str, **dict.fromkeys(("exit_status", "expected", "done", "skipped", "deselected"), int)},
 }
-"""Every kind of event, its fields and their types. `EventLog` adds `event`, `at` (seconds since 1970, UTC), `pid`."""
+"""Every kind of event and what its fields must be: a type, one of some words, a list of one thing, an object with (at
+least) these fields, or a choice in a tuple. `EventLog` adds `event`, `at` (seconds since 1970, UTC) and `pid`."""
 
 
 class EventLog:
@@ -61,9 +90,8 @@ class EventLog:
         """
         with self._lock:
             self._last = max(self._last, time.time())
-            row = {"event": kind, "at": self._last, "pid": os.getpid(), **fields}
-            line = json.dumps(row, default=_plain)
-            row = json.loads(line)
+            line = json.dumps({"event": kind, "at": self._last, "pid": os.getpid(), **fields}, default=_plain)
+            row: Row = json.loads(line)
             if flaw := _flaw(row):
                 raise ValueError(flaw)
             self._open().write(line + "\n")
@@ -155,8 +183,23 @@ def _flaw(row: Row) -> str:
     fields = KINDS.get(kind) if isinstance(kind, str) else None
     if fields is None:
         return f"no such event: {kind!r:.80}"
-    wrong = [name for name, wanted in fields.items() if name not in row or not isinstance(row[name], wanted)]
-    return f"event {kind!r} lacks, or has of the wrong type: {', '.join(wrong)}" if wrong else ""
+    wrong = _misfits(row, fields, "")
+    return f"event {kind!r} lacks, or has of the wrong type: {', '.join(wrong[:5])}" if wrong else ""
+
+
+def _misfits(value: Any, wanted: Any, path: str) -> list[str]:
+    """Paths below a value that are not what they must be."""
+    if isinstance(wanted, tuple):
+        found = [_misfits(value, choice, path) for choice in wanted]
+        return [] if [] in found else found[-1]
+    if isinstance(wanted, list) and isinstance(value, list):
+        return [flaw for index, item in enumerate(value) for flaw in _misfits(item, wanted[0], f"{path}[{index}]")]
+    if isinstance(wanted, Mapping) and isinstance(value, Mapping):
+        below = ((name, value.get(name, _ABSENT), kind) for name, kind in wanted.items())
+        return [flaw for name, item, kind in below for flaw in _misfits(item, kind, f"{path}.{name}" if path else name)]
+    if isinstance(wanted, frozenset):
+        return [] if isinstance(value, str) and value in wanted else [path]
+    return [] if isinstance(wanted, type | UnionType) and isinstance(value, wanted) else [path]
 
 
 def _plain(value: Any) -> Any:

@@ -16,9 +16,9 @@ import pytest
 from parity.errors import ParityError
 
 if TYPE_CHECKING:
-    from parity.runs import Answer, Case
+    from parity.runs import Answer, Case, Run
 
-_RUN = pytest.StashKey["Run"]()
+_RUN: pytest.StashKey[Run] = pytest.StashKey()
 _WORKER_KEY = "parity_run"
 
 
@@ -61,10 +61,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _options(config: pytest.Config) -> Any:
     from parity.runs import RunOptions
-    from parity.runs.options import interpreters
+    from parity.runs.options import default_threads, interpreters
 
     get = config.getoption
-    threads = {"threads": get("parity_threads")} if get("parity_threads") else {}
     return RunOptions(
         scale=get("parity_scale"),
         backends=tuple(get("parity_backend") or ()),
@@ -77,7 +76,7 @@ def _options(config: pytest.Config) -> Any:
         in_process=get("parity_in_process"),
         python=interpreters(get("parity_python")),
         report=get("parity_report"),
-        **threads,
+        threads=get("parity_threads") or default_threads(),
     )
 
 
@@ -131,7 +130,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def answer(case: Case, request: pytest.FixtureRequest) -> Answer:
     """The verdict on this case; the first one asked of a runtime makes it run."""
-    found = request.config.stash[_RUN].answer(case)
+    found: Answer = request.config.stash[_RUN].answer(case)
     request.node.user_properties.extend(found.properties)
     return found
 

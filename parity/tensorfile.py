@@ -50,7 +50,7 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        return cast(np.dtype[Any], np.dtype(ml_dtypes.bfloat16))
     return np.dtype(name)
 
 
@@ -102,7 +102,7 @@ def write_tensors(
                         expected=f"{spec.dtype}{spec.shape}",
                         remedy="report this as a bug",
                     )
-                _write_all(file.fileno(), memoryview(ordered.reshape(-1).view(np.uint8)))
+                _write_all(file.fileno(), ordered.reshape(-1).view(np.uint8).data)
                 if each is not None:
                     each(spec, ordered)
                 if read_back and not _same_on_disk(file.fileno(), position, ordered):
@@ -127,7 +127,7 @@ def _same_on_disk(descriptor: int, position: int, array: Array, *, block: int = 
     buffer = np.empty(min(block, max(flat.size, 1)), np.uint8)
     for start in range(0, flat.size, block):
         wanted = flat[start : start + block]
-        got = os.preadv(descriptor, [memoryview(buffer)[: wanted.size]], position + start)
+        got = os.preadv(descriptor, [buffer.data[: wanted.size]], position + start)
         if got != wanted.size or not np.array_equal(buffer[:got], wanted):
             return False
     return True

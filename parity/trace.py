@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parity.errors import ParityError
 from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs, write_tensors
@@ -114,9 +115,10 @@ def read_meta(path: Path) -> dict[str, Any]:
     return dict(meta)
 
 
-def real_positions(inputs: Mapping[str, Array]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def real_positions(inputs: Mapping[str, Array]) -> NDArray[np.bool_]:
     """Which positions count, [B, T]: attention_mask == 1, or all of them where the batch has no mask."""
     mask = inputs.get("attention_mask")
     if mask is None:
         return np.ones(inputs["input_ids"].shape[:2], bool)
-    return np.asarray(mask) == 1
+    real: NDArray[np.bool_] = np.asarray(mask) == 1
+    return real

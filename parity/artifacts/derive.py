@@ -30,7 +30,7 @@ def openvino(pytorch: Path, folder: Path, *, compress: str | None = None) -> Pro
 
     if compress not in (None, "fp16"):
         raise ParityError("unknown compression", got=compress, expected="fp16")
-    export(pytorch, folder, compress=compress)
+    export(pytorch, folder, compress="fp16" if compress else None)
     constants = ir_constants(folder / "openvino_model.xml")
     return _graph_proof(pytorch, folder, "openvino", constants, {"openvino_model.xml", "openvino_model.bin"}, compress)
 

@@ -60,7 +60,7 @@ class _Bert:
     def encoder(self) -> Value:
         """The last hidden state, [B,T,C], shipped."""
         draw = self.draw
-        ids, mask, types = (draw.input(name) for name in INPUTS)
+        ids, mask, types = (draw.input(name, self.config["max_position_embeddings"]) for name in INPUTS)
         words = draw.lookup("embeddings.words", self.table("word", "vocab_size"), ids)
         segments = draw.lookup("embeddings.token_types", self.table("token_type", "type_vocab_size"), types)
         places = draw.leading_rows("embeddings.positions", self.table("position", "max_position_embeddings"), ids)
@@ -110,7 +110,6 @@ class _Bert:
         dense = self.dense("mlm.dense", hidden, f"{scope}.transform.dense", (self.hidden, self.hidden))
         active = self.draw.activate("mlm.activation", dense, self.activation)
         transformed = self.norm("mlm.transform", active, f"{scope}.transform.LayerNorm")
-        # save_pretrained leaves tied copies out, torch.save keeps them; the graph stores them once.
         table = self.weights.one_of(self.table("word", "vocab_size"), f"{scope}.decoder.weight")
         bias = self.weights.one_of(f"{scope}.bias", f"{scope}.decoder.bias")
         self.weights.check_shape(table, (vocabulary, self.hidden))
@@ -120,7 +119,7 @@ class _Bert:
 
     def logits(self, tap: str, x: Value, scope: str, output: str) -> None:
         """A dense head over [B,C], as wide as its bias, shipped under the name `output`."""
-        labels = int(self.weights.read(f"{scope}.bias").size)
+        labels = math.prod(self.weights.shape(f"{scope}.bias"))
         self.draw.output(output, self.dense(tap, x, scope, (labels, self.hidden)), ("batch", labels))
 
     def spans(self, hidden: Value) -> None:

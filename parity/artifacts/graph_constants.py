@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from parity.artifacts.graph_places import Place, ir_places, onnx_file
+from parity.graphfile import Place, ir_places, onnx_file
 from parity.tensorfile import Array
 
 _BAND = 1 << 22
@@ -74,4 +74,4 @@ def _hashed(places: Iterable[Place]) -> Iterator[Constant]:
 
 
 def _bytes(array: Array) -> memoryview:
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
-from parity.errors import ParityError, Problems
+from parity.errors import ParityError
 from parity.tensorfile import Array, numpy_dtype, read_specs
 
 # A builder's own handle of a value (a name, an output port); the text never looks inside.
@@ -29,8 +29,8 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 class Builder(Protocol):
     """Draws one graph. Every value gets the name it is drawn under; weights are named as in the PyTorch folder."""
 
-    def input(self, name: str) -> Value:
-        """An input, int64 [batch, sequence]."""
+    def input(self, name: str, longest: int) -> Value:
+        """An input, int64 [batch, sequence]; a sequence longer than `longest` is an error when the graph runs."""
 
     def output(self, name: str, value: Value, axes: tuple[str | int, ...]) -> None:
         """Ship `value` under that name; `axes` are its sizes, a string for a free one."""
@@ -79,59 +79,60 @@ class Builder(Protocol):
 
 
 class Weights:
-    """The weights of a Hugging Face folder as float32 arrays, mapped from disk, and which of them were drawn."""
+    """The weights of a Hugging Face folder as float32 arrays, mapped from disk."""
 
     def __init__(self, arrays: Mapping[str, Array], where: Path) -> None:
         self._arrays, self.where = arrays, where
-        self._drawn: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
-    def read(self, name: str) -> Array:
-        """One weight, float32, C-ordered; a view on the file where it is stored so.
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of one weight.
 
         Raises:
             ParityError: the folder lacks it, or it holds no floating point numbers.
         """
-        if name not in self._arrays:
-            raise ParityError(f"weight {name} is missing", where=self.where, remedy="convert the checkpoint again")
-        self._drawn.add(name)
-        array = self._arrays[name]
-        if not (np.issubdtype(array.dtype, np.floating) or array.dtype.name == "bfloat16"):
-            raise ParityError(f"weight {name} holds no floats", where=self.where, got=array.dtype.name)
-        return np.require(array, np.float32, ["C", "A"])
+        return self._array(name).shape
+
+    def read(self, name: str) -> Array:
+        """One weight, float32, C-ordered and aligned; a view on the file where it is stored so.
+
+        Raises:
+            ParityError: the folder lacks it, or it holds no floating point numbers.
+        """
+        return np.require(self._array(name), np.float32, ["C", "A"])
 
     def check_shape(self, name: str, shape: tuple[int, ...]) -> None:
         """Check one weight against the config.
 
         Raises:
-            ParityError: it is there with another shape.
+            ParityError: it is missing, or has another shape.
         """
-        if name in self._arrays and self._arrays[name].shape != shape:
+        if self.shape(name) != shape:
             raise ParityError(
                 f"weight {name} does not fit config.json",
                 where=self.where,
-                got=self._arrays[name].shape,
-                expected=shape,
+                got=list(self.shape(name)),
+                expected=list(shape),
                 remedy="convert the checkpoint again",
             )
 
     def one_of(self, name: str, twin: str) -> str:
-        """Which of two names to draw: the first if it is there and `twin` is absent or a copy of it, else the twin.
+        """Which of two names to draw: the first, unless `twin` is there with other numbers.
 
-        A copy counts as drawn: the graph stores it once.
+        save_pretrained leaves tied copies out, torch.save keeps them; a graph stores them once.
         """
-        if twin not in self._arrays:
-            return name
-        if name in self._arrays and np.array_equal(self._arrays[name], self._arrays[twin]):
-            self._drawn.add(twin)
-            return name
-        return twin
+        same = twin not in self or (name in self and np.array_equal(self._arrays[name], self._arrays[twin]))
+        return name if same else twin
 
-    def undrawn(self) -> list[str]:
-        """Weights that no graph has read so far."""
-        return sorted(set(self._arrays) - self._drawn)
+    def _array(self, name: str) -> Array:
+        if name not in self:
+            raise ParityError(f"weight {name} is missing", where=self.where, remedy="convert the checkpoint again")
+        array = self._arrays[name]
+        if not (np.issubdtype(array.dtype, np.floating) or array.dtype.name == "bfloat16"):
+            raise ParityError(f"weight {name} holds no floats", where=self.where, got=array.dtype.name)
+        return array
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def draw(source: Source, builder: Builder, texts: Mapping[str, Text]) -> None:
         texts: what each class computes.
 
     Raises:
-        ParityError: no text for this class, weights missing or misshapen, or weights that the graph never reads.
+        ParityError: no text for this class, a config that it does not cover, weights missing or misshapen.
     """
     if source.target_class not in texts:
         raise ParityError(
@@ -183,10 +184,6 @@ def draw(source: Source, builder: Builder, texts: Mapping[str, Text]) -> None:
             expected=f"one of {', '.join(texts)}",
         )
     texts[source.target_class](source, builder)
-    problems = Problems(f"weights that {source.target_class} has no place for", where=source.folder)
-    for name in source.weights.undrawn():
-        problems.add(f"{name} would be dropped", remedy="convert with the head that it belongs to")
-    problems.raise_if_any()
 
 
 def _mapped(path: Path) -> Mapping[str, Array]:

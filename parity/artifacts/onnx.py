@@ -19,7 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from parity import __version__
 from parity.artifacts.graph_bert import TEXTS
 from parity.artifacts.graph_export import Value, Weights, draw, read_source
-from parity.artifacts.graph_wire import head
+from parity.errors import ParityError
+from parity.graphfile.wire import head
 
 FILE = "model.onnx"
 DATA = "model.onnx.data"
@@ -38,7 +39,7 @@ def export(pytorch_dir: Path, out: Path, *, single_file: int = _SINGLE_FILE) -> 
         single_file: bytes of weights from which they go to a file of their own.
 
     Raises:
-        ParityError: the folder is no model that can be drawn; nothing useful is left in `out` then.
+        ParityError: the folder is no model that can be drawn, or the disk is full.
     """
     source = read_source(pytorch_dir)
     builder = OnnxBuilder(source.weights)
@@ -48,10 +49,9 @@ def export(pytorch_dir: Path, out: Path, *, single_file: int = _SINGLE_FILE) -> 
 
 @dataclass(frozen=True)
 class _Stored:
-    """An initializer: what is written under that name."""
+    """A weight that becomes an initializer under its own name."""
 
     name: str
-    weight: str
     turned: bool
     shape: tuple[int, ...]
 
@@ -71,8 +71,8 @@ class OnnxBuilder:
         self._stored: dict[str, _Stored] = {}
         self._constants: dict[str, Any] = {}
 
-    def input(self, name: str) -> Value:
-        """See `Builder`."""
+    def input(self, name: str, longest: int) -> Value:
+        """See `Builder`: ONNX has no bounds; too long a sequence fails where positions are added."""
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"]))
         return name
 
@@ -158,6 +158,9 @@ class OnnxBuilder:
             out: an existing folder.
             name: the graph's name.
             single_file: bytes of weights from which they go to a file of their own.
+
+        Raises:
+            ParityError: the disk is full, or the folder cannot be written to.
         """
         graph = helper.make_graph(
             self._nodes, name, self._inputs, self._outputs, initializer=list(self._constants.values())
@@ -167,10 +170,13 @@ class OnnxBuilder:
             ir_version=9, opset_import=[opset], producer_name="parity", producer_version=__version__
         )
         stored = list(self._stored.values())
-        if sum(item.nbytes for item in stored) < single_file:
-            self._write_one(out / FILE, model, graph, stored)
-        else:
-            self._write_two(out, model, graph, stored)
+        try:
+            if sum(item.nbytes for item in stored) < single_file:
+                self._write_one(out / FILE, model, graph, stored)
+            else:
+                self._write_two(out, model, graph, stored)
+        except OSError as error:
+            raise ParityError(f"cannot write: {error.strerror}", where=out, remedy="check free space") from error
 
     def _write_one(self, path: Path, model: Any, graph: Any, stored: Iterable[_Stored]) -> None:
         # GraphProto with all initializers behind its other fields, lengths computed ahead.
@@ -199,13 +205,13 @@ class OnnxBuilder:
         (out / FILE).write_bytes(model.SerializeToString(deterministic=True))
 
     def _bytes(self, item: _Stored) -> memoryview:
-        array = self._weights.read(item.weight)
+        array = self._weights.read(item.name)
         ordered = np.ascontiguousarray(array.T if item.turned else array, "<f4")
-        return memoryview(ordered.reshape(-1).view(np.uint8))
+        return ordered.reshape(-1).view(np.uint8).data
 
     def _weight(self, name: str, *, turned: bool = False) -> str:
-        shape = self._weights.read(name).shape
-        self._stored.setdefault(name, _Stored(name, name, turned, shape[::-1] if turned else shape))
+        shape = self._weights.shape(name)
+        self._stored.setdefault(name, _Stored(name, turned, shape[::-1] if turned else shape))
         return name
 
     def _constant(self, name: str, value: Any) -> str:

@@ -31,7 +31,7 @@ def export(pytorch_dir: Path, out: Path, *, compress: Literal["fp16"] | None = N
         compress: `fp16` stores weights in half precision; they are computed with in float32.
 
     Raises:
-        ParityError: the folder is no model that can be drawn; nothing useful is left in `out` then.
+        ParityError: the folder is no model that can be drawn, or the disk is full.
     """
     source = read_source(pytorch_dir)
     builder = OpenvinoBuilder(source.weights)
@@ -56,15 +56,15 @@ class OpenvinoBuilder:
         """What was drawn, as an `openvino.Model`."""
         return ov.Model(self._results, self._parameters, name)
 
-    def input(self, name: str) -> Value:
-        """See `Builder`."""
-        node = opset.parameter([-1, -1], np.int64)
+    def input(self, name: str, longest: int) -> Value:
+        """See `Builder`: the bound is declared, since OpenVINO would read on behind the table of positions."""
+        node = opset.parameter(ov.PartialShape([ov.Dimension(-1), ov.Dimension(1, longest)]), np.int64)
         self._parameters.append(node)
         return _named(node, name)
 
     def output(self, name: str, value: Value, axes: tuple[str | int, ...]) -> None:
         """See `Builder`: the port gets a second name."""
-        value.get_tensor().set_names(value.get_tensor().get_names() | {name})
+        value.get_tensor().add_names({name})
         node = opset.result(value)
         node.set_friendly_name(name)
         self._results.append(node)
@@ -94,7 +94,10 @@ class OpenvinoBuilder:
 
     def activate(self, name: str, x: Value, kind: str) -> Value:
         """See `Builder`."""
-        return _named(_ACTIVATIONS[kind](x), name) if kind in _ACTIVATIONS else x
+        if kind in _ACTIVATIONS:
+            return _named(_ACTIVATIONS[kind](x), name)
+        x.get_tensor().add_names({name})  # linear
+        return x
 
     def add(self, name: str, a: Value, b: Value) -> Value:
         """See `Builder`."""

@@ -112,7 +112,7 @@ def _item(kind: type[_T], entry: Mapping[str, Any]) -> _T:
 def sha256_array(array: Array) -> str:
     """SHA-256 of an array's bytes in C order."""
     ordered = np.ascontiguousarray(array)
-    return hashlib.sha256(memoryview(ordered.reshape(-1).view(np.uint8))).hexdigest()
+    return hashlib.sha256(ordered.reshape(-1).view(np.uint8).data).hexdigest()
 
 
 def sha256_file(path: Path) -> str:

@@ -21,7 +21,7 @@ from parity.inputs.wordpiece import Casing, Vocabulary, check_vocab, guess_casin
 from parity.weights import Plan, Table, plan
 
 if TYPE_CHECKING:
-    from parity.models import Source
+    from parity.models import Card, Source
 
 _MAX_CONFIG = 1 << 20
 
@@ -79,7 +79,7 @@ def understand(source: Source, choices: Choices) -> Understood:
     activation = choices.activation or (card.activation.function if card else None)
     config = architecture.read_config(raw, where=source.config, activation=activation)
     _check_fit(architecture, config, known, source.config, checkpoint.prefix)
-    head = _choose_head(architecture, config, known, choices, checkpoint.prefix)
+    head = _choose_head(architecture, config, known, choices, checkpoint.prefix, card)
     rules = architecture.table(config, head)
     planned = plan(rules, shapes, where=checkpoint.prefix, rename=choices.rename, drop=choices.drop)
     labels = _check_shapes(architecture, config, head, planned, source.config, checkpoint.prefix)
@@ -148,7 +148,7 @@ def _check_fit(
 
 
 def _choose_head(
-    architecture: Family, config: Config, names: Mapping[str, object], choices: Choices, prefix: Path
+    architecture: Family, config: Config, names: Mapping[str, object], choices: Choices, prefix: Path, card: Card | None
 ) -> Head:
     held = architecture.heads(names)
     listed = ", ".join(head.name for head in held)
@@ -163,10 +163,13 @@ def _choose_head(
             remedy="choose one",
         )
 
+    lacking = _lacking(architecture, config, held, names, card)
+    held = tuple(head for head in held if head not in lacking)
     best = held[0]
     variables, _ = architecture.known(names)
     taken = {rule.source for rule in architecture.table(config, best).expanded()}
-    if any(name in variables and name not in taken for name in names):
+    excused = {v.name for head in lacking for v in architecture.variables(config, head)}
+    if any(name in variables and name not in taken and name not in excused for name in names):
         raise ParityError(
             "the checkpoint holds several heads and no class has them all",
             where=prefix,
@@ -174,6 +177,14 @@ def _choose_head(
             remedy="choose one with --head",
         )
     return best
+
+
+def _lacking(
+    architecture: Family, config: Config, held: tuple[Head, ...], names: Mapping[str, object], card: Card | None
+) -> tuple[Head, ...]:
+    """Heads that the publication is known to have left incomplete (the card says so), and that are incomplete here."""
+    absent = set(card.source.absent) - set(names) if card else set()
+    return tuple(h for h in held if absent & {v.name for v in architecture.variables(config, h)})
 
 
 def _check_shapes(
@@ -206,7 +217,7 @@ def _check_dtypes(planned: Plan, checkpoint: Checkpoint) -> None:
     problems.raise_if_any()
 
 
-def _casing(vocabulary: Vocabulary, choices: Choices, card: Any) -> Casing:
+def _casing(vocabulary: Vocabulary, choices: Choices, card: Card | None) -> Casing:
     found = guess_casing(vocabulary)
     if card is not None:
         found = Casing(card.casing.lower_case, card.casing.strip_accents, f"card {card.name}")
@@ -219,9 +230,16 @@ def _casing(vocabulary: Vocabulary, choices: Choices, card: Any) -> Casing:
 
 
 def _assumptions(
-    architecture: Family, raw: Mapping[str, Any], activation: str | None, choices: Choices, card: Any, casing: Casing
+    architecture: Family,
+    raw: Mapping[str, Any],
+    activation: str | None,
+    choices: Choices,
+    card: Card | None,
+    casing: Casing,
 ) -> tuple[str, ...]:
     said: list[str] = []
+    if card is not None and choices.activation is None and card.activation.certainty == "assumed":
+        said.append(f"gelu taken as {card.activation.function}: {card.activation.reason}")
     if activation is None and raw.get("hidden_act", "gelu") == "gelu":
         said.append(
             'hidden_act "gelu" is taken as erf, as in the original code until 2019-02-07; '

@@ -140,8 +140,8 @@ _CHECKS: Mapping[str, Callable[[Path, Proof, Problems], None]] = {
 
 def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
     if is_hf_folder(source):
-        path = source / "model.safetensors"
-        names, read = set(read_specs(path)[1]), lambda name: map_tensors(path, [name])[name]
+        tensors = map_tensors(source / "model.safetensors")
+        names, read = set(tensors), tensors.__getitem__
     else:
         checkpoint = open_checkpoint(source)
         names, read = set(checkpoint.entries), checkpoint.read

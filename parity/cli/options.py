@@ -22,3 +22,11 @@ def pairs(option: str, values: Sequence[str] | None) -> dict[str, str]:
             raise ParityError(f"{option} names {key} twice", got=value)
         found[key] = rest
     return found
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned by spaces; the last one is as long as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -44,6 +44,8 @@ class Family:
     table: Callable[[Config, Head], Table]
     taps: Callable[[Config, Head], tuple[Tap, ...]]
     """Stations in the order data flows through them: embeddings first, heads last, fine taps not included."""
+    fine_taps: Callable[[Config, Head], tuple[Tap, ...]]
+    """Values inside the layers, traced only when asked for by name."""
     stages: Callable[[Config, Head], Sequence[Stage]]
     target_config: Callable[..., dict[str, Any]]
     """(config, head, *, labels: int, special: Mapping[str, int]) -> the Hugging Face config.json."""

@@ -14,10 +14,23 @@ def fixtures_root() -> Path:
     Raises:
         ParityError: neither the installed package nor the checkout has it.
     """
+    return _shipped("fixtures", holds="corpora")
+
+
+def suites_root() -> Path:
+    """The folder of the parity questions.
+
+    Raises:
+        ParityError: neither the installed package nor the checkout has it.
+    """
+    return _shipped("suites", holds="test_hidden_states.py")
+
+
+def _shipped(name: str, *, holds: str) -> Path:
     package = Path(parity.__file__).resolve().parent
-    places = (package / "fixtures", package.parent / "fixtures")
+    places = (package / name, package.parent / name)
     for place in places:
-        if (place / "corpora").is_dir():
+        if (place / holds).exists():
             return place
     raise ParityError(
         "the package's own data is missing",

@@ -137,7 +137,7 @@ def evict(root: Path, limit_bytes: int) -> tuple[Path, ...]:
         the entries deleted, in that order.
     """
     entries = [path for path in root.glob("*/*") if path.is_dir() and not path.name.startswith(".")]
-    sizes = {path: _bytes(path) for path in entries}
+    sizes = {path: entry_bytes(path) for path in entries}
     total, gone = sum(sizes.values()), []
     for path in sorted(entries, key=_last_use):
         if total <= limit_bytes:
@@ -186,5 +186,5 @@ def _last_use(folder: Path) -> int:
     return (lock if lock.exists() else folder).stat().st_mtime_ns
 
 
-def _bytes(folder: Path) -> int:
+def entry_bytes(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())

@@ -7,21 +7,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from parity.backends import RUNTIMES, Runtime
 from parity.backends.outcome import Outcome
 from parity.errors import ParityError
+from parity.families.values import Tap
 from parity.inputs.batch import Batch
+from parity.measure.places import places_of
 from parity.measure.tap import TapMeasure, Worst
 from parity.measure.verdict import Verdict, judge
 from parity.runs.answer import Answer
 from parity.runs.model import ModelRun
 from parity.runs.outline import Case, references
 from parity.trace import TraceBatch, batch_path, read_batch, real_positions
-
-_AT_POSITIONS = {"logits.mlm"}
-"""Taps that are traced at `logit_positions`: their second axis is not the tokens'."""
 
 
 class Judging:
@@ -110,18 +107,18 @@ class Judging:
             raise ParityError(f"nothing to compare with: {source_name} {source.status}: {source.reason}")
         wall, cpu = time.perf_counter(), time.process_time()
         precision = outcome.describe.get("precision", row.precision) if row.precision == "default" else row.precision
-        taps = {tap.name: TapMeasure(tap.name, precision=precision) for tap in self.model.outline.taps}
+        measures = {tap.name: TapMeasure(tap.name, precision=precision) for tap in self.model.outline.taps}
         for place, batch in enumerate(batches):
             number = place if batch_numbers is None else batch_numbers[place]
             candidate = read_batch(batch_path(outcome.traces, place))
             base = read_batch(batch_path(source.traces, number))
             truth = read_batch(batch_path(oracle.traces, number))
-            for name, measure in taps.items():
+            for tap in self.model.outline.taps:
                 # The shipped graph shows only what it ships.
-                if name in outcome.unavailable or (not record and not candidate.skipped and name not in candidate.taps):
-                    continue
-                update(measure, name, batch, candidate, base, truth)
-        found = {name: (measure, judge(measure)) for name, measure in taps.items()}
+                kept_back = not record and not candidate.skipped and tap.name not in candidate.taps
+                if tap.name not in outcome.unavailable and not kept_back:
+                    update(measures[tap.name], tap, batch, candidate, base, truth)
+        found = {name: (measure, judge(measure)) for name, measure in measures.items()}
         if record:
             self._record(row, found)
         self.model.log.write(
@@ -173,23 +170,18 @@ def judge_limit(found: Mapping[str, tuple[TapMeasure, Verdict]]) -> float | None
 
 
 def update(
-    measure: TapMeasure, name: str, batch: Batch, candidate: TraceBatch, source: TraceBatch, oracle: TraceBatch
+    measure: TapMeasure, tap: Tap, batch: Batch, candidate: TraceBatch, source: TraceBatch, oracle: TraceBatch
 ) -> None:
     """Measure one tap on one batch, ids first: a runtime that was fed other ids is compared with nothing else."""
     if candidate.skipped:
         measure.skip(batch.name, candidate.skipped)
         return
-    real = real_positions(batch.arrays)
     if not fed_alike(candidate, batch):
         measure.refuse(batch.name, "the runtime fed other token ids than the source's rules give")
         return
-    taps = [party.taps.get(name) for party in (candidate, source, oracle)]
-    shape = oracle.taps[name].shape
-    at = batch.arrays.get("logit_positions") if name in _AT_POSITIONS else None
-    rows = real if len(shape) == 3 else None
-    if at is not None:
-        rows = np.take_along_axis(real, at, axis=1)
-    measure.update(*taps, batch=batch.name, real=rows, positions=at)
+    found = places_of(tap.axes, oracle.taps[tap.name].shape, batch.arrays)
+    taps = [party.taps.get(tap.name) for party in (candidate, source, oracle)]
+    measure.update(*taps, batch=batch.name, real=found.real, positions=found.positions)
 
 
 def fed_alike(trace: TraceBatch, batch: Batch) -> bool:

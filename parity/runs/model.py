@@ -21,7 +21,7 @@ from parity.errors import ParityError
 from parity.events import EventLog
 from parity.families import family
 from parity.inputs.batch import Batch, as_trace, digest
-from parity.inputs.batches import build_batches
+from parity.inputs.batches import Size, build_batches
 from parity.inputs.files import read_inputs
 from parity.inputs.textfiles import read_texts
 from parity.inputs.wordpiece import Tokenizer
@@ -56,7 +56,7 @@ class ModelRun:
         """
         with self._timed("stand-in" if self.outline.model == self.outline.name else "source"):
             found = resolve(self.outline.model, scale=self.options.scale)
-            if outline_of(found, self.outline.model) != self.outline:
+            if outline_of(found, self.outline.model, self.options) != self.outline:
                 raise ParityError("the source changed while the run began", where=found.checkpoint, remedy="run again")
         return found
 
@@ -81,7 +81,7 @@ class ModelRun:
             if options.inputs not in ("small", "large"):
                 return read_inputs(Path(options.inputs), vocab_size=config.vocab_size, **limits)
             texts = read_texts(options.texts) if options.texts else None
-            size = "large" if options.inputs == "large" else "small"
+            size: Size = "large" if options.inputs == "large" else "small"
             return build_batches(self.tokenizer, size=size, texts=texts, **limits)
 
     @cached_property
@@ -188,7 +188,8 @@ class ModelRun:
         sizes = {
             file: batch.arrays["input_ids"].size for file, batch in zip(self.input_files, self.batches, strict=True)
         }
-        chosen, area = [], 0
+        chosen: list[Path] = []
+        area = 0
         for file in sorted(sizes, key=sizes.__getitem__):
             if chosen and area + sizes[file] > _SHIPPED_AREA:
                 break

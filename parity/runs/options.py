@@ -13,6 +13,11 @@ from parity.errors import ParityError
 Scale = Literal["full", "small", "tiny"]
 
 
+def default_threads() -> int:
+    """As many as this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """The options of `pytest suites/` and `parity run`, as one value that travels to xdist workers."""
@@ -29,7 +34,7 @@ class RunOptions:
     """`small`, `large`, or an INPUTS file."""
     texts: Path | None = None
     """A file of the user's own sentences."""
-    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    threads: int = field(default_factory=default_threads)
     timeout_s: float = 900.0
     """Of one batch in one runtime."""
     memory_limit: int = 0

@@ -11,6 +11,7 @@ from parity.backends import RUNTIMES as ALL_RUNTIMES
 from parity.backends import Runtime, runtimes, status
 from parity.errors import ParityError
 from parity.families import family as family_named
+from parity.families.base import Family
 from parity.families.values import Config, Head, Tap
 from parity.models import card, card_names, resolve
 from parity.models.sources import located
@@ -69,17 +70,26 @@ def outline(model: str, options: RunOptions) -> Outline:
             architecture = family_named(of.family)
             plan = blueprint(of, options.scale)
             head = architecture.heads({variable.name for variable in plan.variables})[0]
-            return Outline(of.name, model, of.family, plan.config, head, architecture.taps(plan.config, head))
-    return outline_of(resolve(model, scale=options.scale), model)
+            return Outline(
+                of.name, model, of.family, plan.config, head, _taps(architecture, plan.config, head, options)
+            )
+    return outline_of(resolve(model, scale=options.scale), model, options)
 
 
-def outline_of(source: Source, model: str) -> Outline:
+def outline_of(source: Source, model: str, options: RunOptions) -> Outline:
     """The outline of a source that exists."""
     from parity.artifacts.source import Choices, understand
 
     understood = understand(source, Choices())
-    taps = understood.family.taps(understood.config, understood.head)
+    understood.checkpoint.close()
+    taps = _taps(understood.family, understood.config, understood.head, options)
     return Outline(source.name, model, source.family, understood.config, understood.head, taps)
+
+
+def _taps(architecture: Family, config: Config, head: Head, options: RunOptions) -> tuple[Tap, ...]:
+    """The stations, or what the globs select from stations and finer taps."""
+    stations = architecture.taps(config, head)
+    return selected((*stations, *architecture.fine_taps(config, head)), options.taps) if options.taps else stations
 
 
 def chosen_runtimes(options: RunOptions) -> tuple[Runtime, ...]:
@@ -119,8 +129,8 @@ def cases(outlined: Outline, options: RunOptions) -> tuple[Case, ...]:
     """
     rows = chosen_runtimes(options)
     kinds = [kind for kind in KINDS if not options.backends or kind in {row.kind for row in rows} | {"pytorch"}]
-    taps = selected(outlined.taps, options.taps)
-    hidden, heads = ([tap for tap in taps if (tap.station == "hidden") is inner] for inner in (True, False))
+    hidden = [tap for tap in outlined.taps if tap.station != "head"]
+    heads = [tap for tap in outlined.taps if tap.station == "head"]
     candidates = [row for row in rows if row.name not in references()]
     tokenizers = [name for name in TOKENIZERS if name != "spacy" or any(row.name == "spacy" for row in rows)]
 

@@ -65,6 +65,26 @@ def labels(head: Head, shapes: Mapping[str, tuple[int, ...]]) -> int:
     return shapes["output_weights"][0] if has_labels(head) and shapes["output_weights"] else 2
 
 
+_FINE = {
+    "attention.query": "BTC",
+    "attention.key": "BTC",
+    "attention.value": "BTC",
+    "attention.scores": "BHTC",
+    "attention.probs": "BHTC",
+    "attention.context": "BTC",
+    "attention.output": "BTC",
+    "attention.norm": "BTC",
+    "intermediate": "BTC",
+    "output": "BTC",
+}
+
+
+def fine_taps(config: Config, head: Head) -> tuple[Tap, ...]:
+    """Values inside each layer, and the masked language model's transform."""
+    inner = (Tap(f"layer.{i}.{name}", axes, "fine") for i in range(config.layers) for name, axes in _FINE.items())
+    return (*inner, *((Tap("mlm.transform", "BQC", "fine"),) if "mlm" in parts(head) else ()))
+
+
 def taps(config: Config, head: Head) -> tuple[Tap, ...]:
     """Stations in the order data flows: embeddings, layers, pooler, the head's logits."""
     layers = (Tap(f"layer.{i}", "BTC", "hidden") for i in range(config.layers))

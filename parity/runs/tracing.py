@@ -1,0 +1,163 @@
+"""`parity trace`: one artifact or checkpoint, one runtime, one set of inputs, one trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from parity.artifacts.folder import check_free, new_folder
+from parity.artifacts.hf_folder import read_hf_folder
+from parity.artifacts.proof import FILE, read_proof
+from parity.artifacts.source import Choices, understand
+from parity.backends import Runtime, runtime
+from parity.backends.inprocess import InProcess
+from parity.backends.job import Job
+from parity.backends.outcome import Outcome
+from parity.backends.scheduler import Scheduler
+from parity.errors import BrokenParity, MissingRuntime, ParityError
+from parity.families import family
+from parity.families.base import Family
+from parity.families.values import Config, Head
+from parity.inputs.batch import Batch, as_trace, digest
+from parity.inputs.files import read_inputs
+from parity.models import resolve
+from parity.runs.options import RunOptions
+from parity.runs.outline import selected
+from parity.trace import batch_path, write_batch
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be run."""
+
+    artifact: Path
+    source: Mapping[str, str]
+    family: Family
+    config: Config
+    head: Head
+
+
+def trace(
+    subject: str,
+    inputs: Path,
+    out: Path,
+    *,
+    backend: str,
+    precision: str | None = None,
+    taps: tuple[str, ...] = (),
+    settings: Mapping[str, str] | None = None,
+    config: Path | None = None,
+    vocab: Path | None = None,
+    choices: Choices | None = None,
+    all_positions: bool = False,
+    options: RunOptions | None = None,
+    force: bool = False,
+) -> Outcome:
+    """Run one runtime on the given inputs and leave its trace in `out`, which appears whole or not at all.
+
+    Args:
+        subject: for the references a card, folder or checkpoint; for the others a folder that `parity convert` wrote.
+        inputs: an INPUTS file, a folder of them, or a trace.
+        out: folder to make.
+        backend: `oracle`, `torch:eager`, ...
+        precision: what the run shall claim; the runtime's own by default.
+        taps: globs over tap names; by default every station.
+        settings: the runtime's own options.
+        config: config file of a checkpoint, if not beside it.
+        vocab: vocabulary of a checkpoint, if not beside it.
+        choices: decisions about a checkpoint, such as its activation or head.
+        all_positions: trace vocabulary-sized taps at every position.
+        options: threads, limits, interpreters.
+        force: replace `out`.
+
+    Raises:
+        ParityError: subject, inputs or taps are wrong; BrokenParity: the runtime crashed;
+        MissingRuntime: it is not installed.
+    """
+    chosen = options or RunOptions()
+    row = runtime(backend)
+    check_free(out, force=force)
+    found = _subject(subject, row, config=config, vocab=vocab, choices=choices or Choices())
+    limits = found.config
+    batches = read_inputs(
+        inputs, vocab_size=limits.vocab_size, positions=limits.positions, token_types=limits.token_types
+    )
+    if all_positions:
+        batches = tuple(map(_everywhere, batches))
+    stations = found.family.taps(limits, found.head)
+    if taps:
+        stations = selected((*stations, *found.family.fine_taps(limits, found.head)), taps)
+    with TemporaryDirectory(prefix="parity-trace-") as scratch, new_folder(out, force=force) as folder:
+        job = Job(
+            backend=row.backend,
+            variant=row.variant,
+            precision=precision or ("float32" if row.precision == "default" else row.precision),
+            family=found.family.name,
+            head=found.head.name,
+            artifact=found.artifact,
+            source=found.source,
+            taps=tuple(tap.name for tap in stations),
+            inputs=_written(batches, Path(scratch)),
+            out=folder,
+            threads=chosen.threads,
+            batch_timeout_s=chosen.timeout_s,
+            memory_limit=chosen.memory_limit,
+            settings=dict(settings or {}),
+            meta={"model": Path(subject).name, "inputs": digest(batches)},
+        )
+        outcome = _run(job, chosen)
+        if outcome.status == "missing":
+            raise MissingRuntime(f"{backend}: {outcome.reason}", remedy=row.pip)
+        if not outcome.ok:
+            raise BrokenParity(f"{backend} {outcome.status}: {outcome.reason}\n{outcome.stderr_tail}".rstrip())
+    return outcome
+
+
+def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | None, choices: Choices) -> Subject:
+    if row.kind == "source":
+        source = resolve(subject, config=config, vocab=vocab, family=choices.family)
+        understood = understand(source, choices)
+        understood.checkpoint.close()
+        activation = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(understood.config.activation, "")
+        where = {"checkpoint": str(source.checkpoint), "config": str(source.config), "activation": activation}
+        return Subject(source.checkpoint.parent, where, understood.family, understood.config, understood.head)
+    folder = Path(subject)
+    if row.kind == "pytorch" and not (folder / FILE).is_file():
+        hf = read_hf_folder(folder)
+        return Subject(folder, {}, hf.family, hf.config, hf.head)
+    proof = read_proof(folder)
+    if proof.to != row.kind:
+        raise ParityError(
+            f"{row.name} cannot run this artifact", where=folder, got=proof.to, expected=row.kind, remedy="--backend"
+        )
+    architecture = family(proof.family)
+    computed = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(proof.activation)
+    numbers = architecture.read_config(dict(proof.config), where=folder / FILE, activation=computed)
+    head = next(head for head in architecture.all_heads if head.name == proof.head)
+    return Subject(folder, {}, architecture, numbers, head)
+
+
+def _everywhere(batch: Batch) -> Batch:
+    rows, length = batch.arrays["input_ids"].shape
+    positions = np.tile(np.arange(length, dtype=np.int32), (rows, 1))
+    return replace(batch, arrays={**batch.arrays, "logit_positions": positions})
+
+
+def _written(batches: tuple[Batch, ...], folder: Path) -> tuple[Path, ...]:
+    for number, batch in enumerate(batches):
+        write_batch(batch_path(folder, number), as_trace(batch))
+    return tuple(batch_path(folder, number) for number in range(len(batches)))
+
+
+def _run(job: Job, options: RunOptions) -> Outcome:
+    if options.in_process:
+        runner = InProcess()
+        runner.submit([job])
+        return runner.result(job)
+    with Scheduler(python={name: Path(path) for name, path in options.python.items()}) as scheduler:
+        scheduler.submit([job])
+        return scheduler.result(job)
