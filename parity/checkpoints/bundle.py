@@ -89,14 +89,19 @@ class Checkpoint:
             near = ", ".join(difflib.get_close_matches(name, self._tensors, n=3))
             raise ParityError(f"there is no tensor {shown(name)}", where=self.prefix, expected=near or None)
         if stored.dtype == STRING:
-            raise ParityError(f"tensor {shown(name)} holds strings, not numbers", where=self.prefix)
+            raise ParityError(
+                f"tensor {shown(name)} holds strings, not numbers", where=self.prefix, remedy="leave it out"
+            )
         try:
             whole = np.empty(stored.shape, numpy_dtype(stored.dtype))
             for piece in stored.pieces:
                 self._read_piece(name, piece, whole, verify=verify)
         except MemoryError as error:
             raise ParityError(
-                f"tensor {shown(name)} does not fit into memory", where=self.prefix, got=f"{stored.nbytes} bytes"
+                f"tensor {shown(name)} does not fit into memory",
+                where=self.prefix,
+                got=f"{stored.nbytes} bytes",
+                remedy="use a machine with more memory",
             ) from error
         return whole
 
@@ -152,14 +157,14 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def _read_index_file(index: Path) -> bytes:
-    if sniff(index) not in (FORMAT, "unknown"):
+    # A damaged index can look like a V1 file or like nothing at all; reading it finds out what is wrong.
+    if sniff(index) not in (FORMAT, "tensorflow-v1", "unknown"):
         raise refusal(index)
     try:
         size = index.stat().st_size
         if size > _MOST_INDEX:
-            raise ParityError(
-                "too large for an index", where=index, got=f"{size} bytes", expected=f"at most {_MOST_INDEX}"
-            )
+            limit = f"at most {_MOST_INDEX}"
+            raise ParityError("too large for an index", where=index, got=f"{size} bytes", expected=limit, remedy=_COPY)
         return index.read_bytes()
     except OSError as error:
         raise unreadable(index, error) from error

@@ -53,7 +53,7 @@ def _locate(path: Path) -> Path:
     if prefix is not None and index_path(prefix).is_file():
         return prefix
     if path.exists():
-        if path.name == _STATE and sniff(path) == "checkpoint-state":
+        if path.name == _STATE and sniff(path) in ("checkpoint-state", "unknown"):
             return _named(path.parent, path, _prefixes(path.parent))
         if prefix is None or path.name.endswith(INDEX):
             raise refusal(path)
@@ -89,10 +89,9 @@ def _in_folder(folder: Path) -> Path:
 
 
 def _prefixes(folder: Path) -> dict[str, Path]:
-    names = sorted(
-        entry.name for entry in folder.glob(f"*{INDEX}") if not entry.name.startswith(".") and entry.is_file()
-    )
-    return {name.removesuffix(INDEX): folder / name.removesuffix(INDEX) for name in names}
+    files = (file for file in folder.glob(f"*{INDEX}") if not file.name.startswith(".") and file.is_file())
+    names = sorted(file.name.removesuffix(INDEX) for file in files)
+    return {name: folder / name for name in names}
 
 
 def _named(folder: Path, state: Path, found: dict[str, Path]) -> Path:

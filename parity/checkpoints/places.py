@@ -23,18 +23,19 @@ def check_places(prefix: Path, shards: int, tensors: Mapping[str, Stored]) -> No
         for piece in stored.pieces:
             spans.setdefault(piece.shard, []).append((piece.offset, piece.offset + piece.nbytes, name))
     problems = Problems("index and data files do not fit each other", where=prefix)
-    for shard in sorted(spans):
-        _check_shard(shard_path(prefix, shard, shards), sorted(spans[shard]), problems)
+    paths = {shard: shard_path(prefix, shard, shards) for shard in sorted(spans)}
+    for shard, path in paths.items():
+        _check_shard(path, sorted(spans[shard]), set(paths.values()), problems)
         if len(problems) >= problems.limit:
             break
     problems.raise_if_any()
 
 
-def _check_shard(path: Path, spans: list[tuple[int, int, str]], problems: Problems) -> None:
+def _check_shard(path: Path, spans: list[tuple[int, int, str]], wanted: set[Path], problems: Problems) -> None:
     end, last = max((end, name) for _, end, name in spans)
     size = _size(path)
     if size is None:
-        problems.add(f"the data file {path.name} is missing", remedy=_rename(path, end))
+        problems.add(f"the data file {path.name} is missing", remedy=_rename(path, end, wanted))
     elif size < end:
         problems.add(
             f"the data file {path.name} ends before tensor {shown(last)} does", got=size, expected=f"{end} bytes"
@@ -53,8 +54,8 @@ def _size(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _rename(path: Path, size: int) -> str:
-    """Advice for a missing data file: a neighbour of just its size has probably lost its name on the way."""
-    near = (other for other in sorted(path.parent.iterdir()) if other.suffix not in (".index", ".meta"))
+def _rename(path: Path, size: int, wanted: set[Path]) -> str:
+    """Advice for a missing data file: a stranger of just its size has probably lost its name on the way."""
+    near = (other for other in sorted(path.parent.iterdir()) if other not in wanted)
     alike = next((other.name for other in near if _size(other) == size), None)
     return f"rename {alike} to {path.name}" if alike and size else f"copy it into {path.parent}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -98,37 +99,41 @@ def _write_data(
     prefix: Path, specs: Sequence[TensorSpec], arrays: Iterable[Array], paths: Sequence[Path]
 ) -> dict[bytes, bytes]:
     """Stream every tensor into its data file; the index entries by key."""
-    total = sum(spec.nbytes for spec in specs)
+    total = max(sum(spec.nbytes for spec in specs), 1)
+    starts = itertools.accumulate((spec.nbytes for spec in specs), initial=0)
+    # A tensor goes where its first byte would if all bytes were cut into equal parts.
+    shards = [min(start * len(paths) // total, len(paths) - 1) for start in starts]
+    placed = zip(shards, specs, strict=False)
+    supply = iter(arrays)
     entries: dict[bytes, bytes] = {}
-    supply = zip(specs, arrays, strict=True)
-    before = 0
-    pending = next(supply, None)
-    for shard, path in enumerate(paths):
-        with path.open("wb", buffering=0) as file:
-            # A tensor lies where its first byte would if all were cut into equal parts.
-            while pending is not None and (before * len(paths) < total * (shard + 1) or shard == len(paths) - 1):
-                spec, array = pending
-                piece = Piece(shard, file.tell(), spec.nbytes, _write(file.fileno(), _ordered(prefix, spec, array)))
+    for shard, group in itertools.groupby(placed, key=lambda pair: pair[0]):
+        with paths[shard].open("wb", buffering=0) as file:
+            for _, spec in group:
+                # No name holds the array, so that it is gone before the next one is made.
+                crc = _write(file.fileno(), _checked(prefix, spec, next(supply, None)))
+                piece = Piece(shard, file.tell() - spec.nbytes, spec.nbytes, crc)
                 entries[spec.name.encode()] = write_entry(spec.dtype, spec.shape, piece)
-                before += spec.nbytes
-                pending = next(supply, None)
+    if next(supply, None) is not None:
+        raise ParityError("more arrays than announced", where=prefix, remedy="report this as a bug")
+    for path in paths:
+        path.touch()
     return entries
 
 
-def _ordered(prefix: Path, spec: TensorSpec, array: Array) -> Array:
-    if array.dtype != numpy_dtype(spec.dtype) or array.shape != spec.shape:
+def _checked(prefix: Path, spec: TensorSpec, array: Array | None) -> Array:
+    if array is None or array.dtype != numpy_dtype(spec.dtype) or array.shape != spec.shape:
         raise ParityError(
             f"tensor {shown(spec.name)} is not as announced",
             where=prefix,
-            got=f"{array.dtype}{array.shape}",
+            got="nothing" if array is None else f"{array.dtype}{array.shape}",
             expected=f"{spec.dtype}{spec.shape}",
             remedy="report this as a bug",
         )
-    return np.ascontiguousarray(array)
+    return array
 
 
 def _write(descriptor: int, array: Array) -> int:
-    """Write an array's bytes; their masked CRC-32C."""
+    """Write an array's bytes in C order; their masked CRC-32C."""
     flat = array.reshape(-1).view(np.uint8)
     crc = 0
     for start in range(0, flat.size, _CHUNK):
