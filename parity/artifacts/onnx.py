@@ -211,7 +211,8 @@ class OnnxBuilder:
 
     def _weight(self, name: str, *, turned: bool = False) -> str:
         shape = self._weights.shape(name)
-        self._stored.setdefault(name, _Stored(name, turned, shape[::-1] if turned else shape))
+        stored = self._stored.setdefault(name, _Stored(name, turned, shape[::-1] if turned else shape))
+        assert stored.turned == turned, f"{name} is needed in both orientations"
         return name
 
     def _constant(self, name: str, value: Any) -> str:

@@ -14,8 +14,8 @@ from xml.parsers import expat
 
 import numpy as np
 
-from parity.artifacts.graph_wire import Malformed, fields, head
 from parity.errors import ParityError
+from parity.graphfile.wire import Malformed, fields, head
 from parity.tensorfile import Array, numpy_dtype
 
 _REMEDY = "convert the checkpoint again"
@@ -136,7 +136,7 @@ def onnx_file(path: Path) -> OnnxFile:
     """
     if not path.is_file() or not path.stat().st_size:
         raise ParityError("no such file, or an empty one", where=path, remedy="convert with --to onnx")
-    whole = memoryview(np.memmap(path, np.uint8, "r"))
+    whole = np.memmap(path, np.uint8, "r").data
     skeleton, places = bytearray(), list[Place]()
     try:
         for field in fields(whole):

@@ -1,0 +1,158 @@
+"""ONNX Runtime on the CPU, with all its graph optimizations or with none.
+
+The twin is a graph of some hundred kilobytes whose weights are the shipped file's own bytes: each initializer points
+into the file at its place, so that nothing is copied, or could differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper
+
+from parity.backends import graphs
+from parity.backends.graphs import POSITIONS, VOCABULARY, VOCABULARY_ENTRY
+from parity.backends.job import Job
+from parity.errors import ParityError
+from parity.graphfile import OnnxFile, Place, onnx_file
+from parity.tensorfile import Array
+
+FILE = "model.onnx"
+_LEVELS = onnxruntime.GraphOptimizationLevel
+_VARIANTS: Mapping[str, Any] = {"": _LEVELS.ORT_ENABLE_ALL, "none": _LEVELS.ORT_DISABLE_ALL}
+_PROVIDER = "CPUExecutionProvider"
+# Shapes and axes have to be in the graph itself: ONNX Runtime reads them before it opens files of weights.
+_INLINE = 1024
+_ONNX_TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "int64": TensorProto.INT64}
+
+
+def open(job: Job) -> OnnxruntimeBackend:  # noqa: A001 - the name every runtime module has
+    """Load `model.onnx` from the job's artifact folder.
+
+    Raises:
+        ParityError: not a readable ONNX file, other inputs than BERT's, or an unknown variant or setting.
+    """
+    return OnnxruntimeBackend(job)
+
+
+class OnnxruntimeBackend:
+    """One session over the shipped file, or over its twin with the asked taps as outputs."""
+
+    def __init__(self, job: Job) -> None:
+        if job.variant not in _VARIANTS:
+            raise ParityError(f"no variant {job.variant!r}", where=job.backend, expected="none, or no variant at all")
+        path = job.artifact / FILE
+        file = onnx_file(path)
+        model = _parsed(path, file)
+        graphs.check_inputs([value.name for value in model.graph.input], where=str(path))
+        outputs = [value.name for value in model.graph.output]
+        inner = {name for node in model.graph.node for name in node.output}
+        self._aliases = {
+            node.input[0]: node.output[0]
+            for node in model.graph.node
+            if node.op_type == "Identity" and node.output[0] in outputs
+        }
+        self._plan = graphs.plan(job, inner=inner, aliases=self._aliases, outputs=outputs)
+        self._outputs = outputs if self._plan.untouched else list(self._plan.taps)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = _VARIANTS[job.variant]
+        options.intra_op_num_threads, options.inter_op_num_threads = job.threads, 1
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(path.parent.resolve())
+        )
+        shown: str | bytes = str(path) if self._plan.untouched else _twin(model, file, self._plan.taps)
+        try:
+            self._session: Any = onnxruntime.InferenceSession(shown, options, providers=[_PROVIDER])
+        except Exception as error:  # the runtime's exceptions have no base of their own
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ParityError(f"ONNX Runtime cannot load the graph: {reason}", where=path) from error
+        self._level = _VARIANTS[job.variant].name
+
+    def describe(self) -> Mapping[str, str]:
+        """Version, precision, and how far the graph is optimized."""
+        return {
+            "version": onnxruntime.__version__,
+            "precision": "float32",
+            "provider": _PROVIDER,
+            "optimization": self._level,
+            "graph": "shipped" if self._plan.untouched else "tapped",
+        }
+
+    def unavailable(self) -> Mapping[str, str]:
+        """Taps that this graph cannot show."""
+        return self._plan.unavailable
+
+    def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
+        """The taps of one batch, float32."""
+        gathering = not self._plan.untouched and VOCABULARY in self._plan.taps
+        results = self._session.run(self._outputs, graphs.feeds(inputs, positions=gathering))
+        outputs = dict(zip(self._outputs, results, strict=True))
+        if self._plan.untouched:
+            return graphs.from_outputs(self._plan.taps, outputs, self._aliases, inputs)
+        return outputs
+
+    def close(self) -> None:
+        """Release the session."""
+        self._session = None
+
+
+def _parsed(path: Path, file: OnnxFile) -> Any:
+    try:
+        return onnx.ModelProto.FromString(file.skeleton)
+    except Exception as error:  # protobuf's DecodeError, which differs between its implementations
+        raise ParityError("not a readable ONNX file", where=path, got=type(error).__name__) from error
+
+
+def _twin(model: Any, file: OnnxFile, taps: Sequence[str]) -> bytes:
+    """The same nodes and initializers with `taps` as outputs, vocabulary logits at `logit_positions` only."""
+    graph = model.graph
+    nodes = list(graph.node)
+    if VOCABULARY in taps:
+        graph.input.append(helper.make_tensor_value_info(POSITIONS, TensorProto.INT64, ["batch", "positions"]))
+        nodes = _gathering(nodes)
+    wanted, kept = set(taps), list[Any]()
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            kept.append(node)
+            wanted |= set(node.input)
+    del graph.node[:], graph.output[:], graph.value_info[:]
+    graph.node.extend(reversed(kept))
+    graph.output.extend(helper.make_tensor_value_info(tap, TensorProto.FLOAT, None) for tap in taps)
+    graph.initializer.extend(_pointing(place) for place in file.places if place.name in wanted)
+    return bytes(model.SerializeToString())
+
+
+def _gathering(nodes: Sequence[Any]) -> list[Any]:
+    at, gathered = f"{POSITIONS}.index", f"{VOCABULARY_ENTRY}.gathered"
+    axis = helper.make_tensor(f"{at}.axis", TensorProto.INT64, [1], [2])
+    extra = [
+        helper.make_node("Constant", [], [axis.name], value=axis),
+        helper.make_node("Unsqueeze", [POSITIONS, axis.name], [at]),
+        helper.make_node("GatherND", [VOCABULARY_ENTRY, at], [gathered], batch_dims=1),
+    ]
+    woven: list[Any] = []
+    for node in nodes:
+        for number, name in enumerate(node.input):
+            if name == VOCABULARY_ENTRY:
+                node.input[number] = gathered
+        woven.append(node)
+        if VOCABULARY_ENTRY in node.output:
+            woven += extra
+    return woven
+
+
+def _pointing(place: Place) -> Any:
+    tensor = TensorProto(name=place.name, data_type=_ONNX_TYPES[place.dtype], dims=place.shape)
+    if place.nbytes <= _INLINE:
+        tensor.raw_data = place.read().tobytes()
+        return tensor
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", place.file.name), ("offset", place.offset), ("length", place.nbytes)):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
