@@ -30,7 +30,6 @@ _SHAPES = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down
 _BAR = "M-1.2,-0.15H1.2V0.15H-1.2Z"
 
 _TEXT = {"labelColor": "var(--soft)", "titleColor": "var(--ink)", "labelFontSize": 11}
-Y_AXIS = {"title": None, "format": "~e", "tickCount": 6}
 CONFIG = {
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
@@ -135,18 +134,26 @@ def _drawable(value: object) -> float | None:
 def _spec(grid: Grid, rows: Sequence[Row]) -> Spec:
     drawn = {row["series"] for row in rows}
     series = Series.of([name for column in grid.columns if (name := str(visible(label(grid, column)))) in drawn])
-    taps = [str(visible(tap)) for tap in grid.taps]
+    powers = [math.log10(row["value"]) for row in rows]
+    decades = [10.0**power for power in range(math.floor(min(powers)), math.ceil(max(powers)) + 1)]
+    y = _axis(
+        "value", "quantitative", {"type": "log", "domain": [decades[0], decades[-1]]}, values=decades, format="~e"
+    )
+    x = _axis("tap", "ordinal", {"domain": [str(visible(tap)) for tap in grid.taps]})
     return {
         "background": None,
         "data": {"values": rows},
-        "hconcat": [_panel(panel, title, taps, series) for panel, title in PANELS.items()],
+        "hconcat": [_panel(panel, title, x, y, series) for panel, title in PANELS.items()],
         "spacing": 30,
-        "resolve": {"scale": {"y": "shared"}},
         "config": CONFIG,
     }
 
 
-def _panel(panel: str, title: str, taps: Sequence[str], series: Series) -> Spec:
+def _axis(field: str, kind: str, scale: Spec, **axis: Any) -> Spec:
+    return {"field": field, "type": kind, "scale": scale, "axis": {"title": None, **axis}}
+
+
+def _panel(panel: str, title: str, x: Spec, y: Spec, series: Series) -> Spec:
     is_floor = {"field": "series", "equal": FLOOR}
     return {
         "title": title,
@@ -154,8 +161,8 @@ def _panel(panel: str, title: str, taps: Sequence[str], series: Series) -> Spec:
         "height": 280,
         "transform": [{"filter": {"field": "panel", "equal": panel}}],
         "encoding": {
-            "x": {"field": "tap", "type": "ordinal", "scale": {"domain": taps}, "axis": {"title": None}},
-            "y": {"field": "value", "type": "quantitative", "scale": {"type": "log"}, "axis": Y_AXIS},
+            "x": x,
+            "y": y,
             "color": series.scaled(series.colours),
             "detail": {"field": "part"},
         },

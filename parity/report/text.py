@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 _CONTINUES = "##"
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_KEPT = frozenset("\n\t\u00a0\u200c\u200d")  # layout, and the joiners that emoji and Persian are written with
+_KEPT = frozenset("\n\t\u00a0\u202f\u200c\u200d")  # layout, and the joiners that emoji and Persian are written with
 
 
 def visible(value: Any) -> Any:

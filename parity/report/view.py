@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,7 +128,7 @@ class View:
         judged = {(column_of(row), row["tap"]): row for row in self.verdicts if in_grid(row)}
         planned = {(column_of(row), tap): None for row in self.events.of("plan") for tap in row["taps"]}
         places = [place for place in (*planned, *judged, *self.pooled) if place[0].model == model]
-        taps, running = tuple(dict.fromkeys(tap for _, tap in places)), {column for column, _ in places}
+        taps, running = tuple(sorted(dict.fromkeys(tap for _, tap in places), key=_depth)), {c for c, _ in places}
         columns = tuple(column for column in self.columns if column in running)
         cells = {
             (column, tap): self._cell(column, tap, judged.get((column, tap)), planned=(column, tap) in planned)
@@ -182,6 +184,12 @@ def column_of(row: Row) -> Column:
 def in_grid(row: Row) -> bool:
     """Whether a verdict is a cell of its model's grid."""
     return row["tap"] is not None and row["question"] in GRID_QUESTIONS
+
+
+def _depth(tap: str) -> float:
+    """Where a tap lies along the graph; heads, in whatever order they were planned, after all layers."""
+    layer = re.match(r"layer\.(\d+)", tap)
+    return int(layer[1]) if layer else -1 if tap == "embeddings" else math.inf
 
 
 def _check(rows: Sequence[Row]) -> Check:

@@ -49,6 +49,16 @@ def test_floor_and_bound_are_named_and_the_bound_is_dashed(make_events: MakeEven
     assert any(path.get("stroke-dasharray") == "6,4" for path in svg.iter("path"))
 
 
+def test_the_axis_shows_whole_decades_that_hold_every_value(make_events: MakeEvents) -> None:
+    folder = make_events(layers=3, backends=["onnxruntime"])
+    metrics = [cell.metrics for cell in grid_of(folder).cells.values()]
+    lowest = min(values[name] for values in metrics for name in (*PANELS, "source_rms_oracle"))
+    highest = max(3 * values["source_rms_oracle"] for values in metrics)
+    decades = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
+    labels = [text for text in texts(svg_of(folder)) if re.fullmatch(r"1e-\d+", text)]
+    assert labels == [f"1e{power}" for power in decades] * len(PANELS)
+
+
 def test_colours_come_from_the_page(make_events: MakeEvents) -> None:
     colours = {node.get("stroke") for node in svg_of(make_events(layers=3)).iter("path")} - {None}
     assert "var(--s0)" in colours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from importlib.util import find_spec
@@ -152,6 +153,22 @@ def test_the_heatmap_has_a_cell_for_every_tap_and_runtime(make_events: MakeEvent
 
 
 @pytest.mark.usefixtures("no_curves")
+def test_layers_stand_in_graph_order_however_they_were_planned(make_events: MakeEvents) -> None:
+    folder = make_events(broken={"torch:sdpa": 9})
+    (path,) = folder.glob("events-*")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if row["event"] == "plan":
+            row["taps"].sort(reverse=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = page_of(folder)
+    headings = [data for tag, data in page.text if tag == "th"]
+    start = headings.index("embeddings")
+    assert headings[start : start + 13] == ["embeddings", *(f"layer.{k}" for k in range(12))]
+    assert "layer.9" in page.words("td"), "the first failure is the first along the graph"
+
+
+@pytest.mark.usefixtures("no_curves")
 def test_a_planned_tap_without_any_answer_is_shown_as_missing(make_events: MakeEvents) -> None:
     """Not as skipped, although batches of spaCy's were: they are left out of the pool, not the comparison."""
     folder = make_events()
@@ -185,6 +202,12 @@ def test_the_worst_text_is_cut_and_its_token_marked(make_events: MakeEvents) -> 
     page = page_of(make_events(text="слово " * 200 + "ёлка" + " слово" * 200))
     assert set(page.words("mark").split()) == {"ёлка"}
     assert len(page.words("blockquote")) < 8 * 200
+    assert "one of" not in page.words("dd")
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_token_that_can_stand_in_several_places_says_so(make_events: MakeEvents) -> None:
+    assert "one of 3 places" in page_of(make_events(text="ёлка, ёлка и ёлка")).words("dd")
 
 
 @pytest.mark.usefixtures("no_curves")

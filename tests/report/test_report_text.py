@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from parity.report.text import (
     code,
+    count,
     excerpt,
     many,
     markdown,
@@ -30,14 +31,14 @@ ANY_TEXT = st.text(alphabet=st.characters())
 @given(ANY_TEXT)
 def test_visible_leaves_nothing_that_acts(text: str) -> None:
     shown = visible(text)
-    assert all(c.isprintable() or c in "\n\t\u00a0\u200c\u200d" for c in shown)
+    assert all(c.isprintable() or c in "\n\t\u00a0\u202f\u200c\u200d" for c in shown)
     shown.encode("utf-8")
     assert visible(shown) == shown
 
 
 def test_visible_spells_out_direction_overrides_and_keeps_scripts_and_emoji() -> None:
     assert visible("a\u202eb\u2028\x00") == "a⟨U+202E⟩b⟨U+2028⟩⟨U+0000⟩"
-    for kept in ("ёлка å 中文 עברית", "👩\u200d🚀 👍🏽", "می\u200cخواهم", "a\n\tb"):
+    for kept in (count(12345), "ёлка å 中文 עברית", "👩\u200d🚀 👍🏽", "می\u200cخواهم", "a\n\tb"):
         assert visible(kept) == kept
     assert visible(Markup("<b>\u202e")) == "<b>\u202e"
     assert visible(3.5) == 3.5
