@@ -29,6 +29,7 @@ _CODES = {
 }  # fmt: skip
 _NAMES = {code: name for name, code in _CODES.items()}
 _MAX_HEADER = 100_000_000
+_MAX_AXES, _MAX_SIZE = 32, 1 << 48
 
 
 @dataclass(frozen=True)
@@ -76,25 +77,14 @@ def write_tensors(
     Raises:
         ParityError: an array does not have its spec's dtype and shape, or the disk returned other bytes.
     """
-    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
-    offset = 0
-    for spec in specs:
-        header[spec.name] = {
-            "dtype": _CODES[spec.dtype],
-            "shape": list(spec.shape),
-            "data_offsets": [offset, offset + spec.nbytes],
-        }
-        offset += spec.nbytes
-    head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 8)
+    head = header_bytes(specs, metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("w+b", buffering=0) as file:
-            file.write(len(head).to_bytes(8, "little") + head)
-            position = 8 + len(head)
+            file.write(head)
+            position = len(head)
             for spec, array in zip(specs, arrays, strict=True):
-                ordered = np.ascontiguousarray(array).reshape(spec.shape)
-                if ordered.dtype.name != spec.dtype or array.shape != spec.shape:
+                if array.dtype.name != spec.dtype or array.shape != spec.shape:
                     raise ParityError(
                         f"tensor {spec.name} changed while being written",
                         where=path,
@@ -102,6 +92,8 @@ def write_tensors(
                         expected=f"{spec.dtype}{spec.shape}",
                         remedy="report this as a bug",
                     )
+                # A dtype's name says nothing of its byte order; the format is little endian.
+                ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(spec.shape)
                 _write_all(file.fileno(), ordered.reshape(-1).view(np.uint8).data)
                 if each is not None:
                     each(spec, ordered)
@@ -115,6 +107,22 @@ def write_tensors(
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def header_bytes(specs: Sequence[TensorSpec], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Everything that `write_tensors` puts before the first tensor."""
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    offset = 0
+    for spec in specs:
+        header[spec.name] = {
+            "dtype": _CODES[spec.dtype],
+            "shape": list(spec.shape),
+            "data_offsets": [offset, offset + spec.nbytes],
+        }
+        offset += spec.nbytes
+    head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    return len(head).to_bytes(8, "little") + head
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:
@@ -137,31 +145,70 @@ def read_specs(path: Path) -> tuple[dict[str, str], dict[str, tuple[TensorSpec, 
     """Metadata, and each tensor's spec with its absolute offset in the file.
 
     Raises:
-        ParityError: the file is not safetensors, or a size in it does not fit the file.
+        ParityError: the file is not safetensors, a size in it does not fit the file, or its tensors leave bytes over or
+            share some.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size - 8, _MAX_HEADER):
-            raise _not_ours(path, "its header length does not fit the file")
+    length, header = _read_header(path)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _not_ours(path, "its metadata are no strings")
+    tensors: dict[str, tuple[TensorSpec, int]] = {}
+    spans: list[tuple[int, int, str]] = []
+    for name, entry in header.items():
+        label = f"tensor {name[:80]!r}"
         try:
-            header = json.loads(file.read(length))
-        except ValueError as error:
-            raise _not_ours(path, "its header is not JSON") from error
+            spec = TensorSpec(name, _NAMES[entry["dtype"]], _sizes(entry["shape"]))
+            start, end = _sizes(entry["data_offsets"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _not_ours(path, f"the entry of {label} is malformed") from error
+        # NumPy refuses sizes beyond its own arithmetic even where one of them is 0.
+        if end - start != spec.nbytes or math.prod(size or 1 for size in spec.shape) > _MAX_SIZE:
+            raise _not_ours(path, f"the place of {label} is not of its size")
+        tensors[name] = (spec, length + start)
+        spans.append((start, end, label))
+    reached = 0
+    for start, end, label in sorted(spans):
+        if start != reached:
+            raise _not_ours(path, f"{label} does not begin where the one before it ends")
+        reached = end
+    if length + reached != path.stat().st_size:
+        raise _not_ours(path, "its tensors do not end where the file ends: it is cut off, or not as it was written")
+    return metadata, tensors
+
+
+def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
+    """Where the tensors begin, and the JSON before them."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, _MAX_HEADER):
+                raise _not_ours(path, "its header length does not fit the file")
+            header = json.loads(file.read(length), object_pairs_hook=_without_doubles)
+    except OSError as error:
+        raise ParityError(f"cannot be read: {error.strerror}", where=path, remedy="check the path") from error
+    except (ValueError, RecursionError) as error:
+        raise _not_ours(
+            path, f"its header is not JSON that names every tensor once ({type(error).__name__})"
+        ) from error
     if not isinstance(header, dict):
         raise _not_ours(path, "its header is not a JSON object")
-    metadata = header.pop("__metadata__", {})
-    tensors: dict[str, tuple[TensorSpec, int]] = {}
-    for name, entry in header.items():
-        try:
-            spec = TensorSpec(name, _NAMES[entry["dtype"]], tuple(int(n) for n in entry["shape"]))
-            start, end = (int(n) for n in entry["data_offsets"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise _not_ours(path, f"the entry of tensor {name} is malformed") from error
-        if min((0, start, *spec.shape)) < 0 or end - start != spec.nbytes or 8 + length + end > size:
-            raise _not_ours(path, f"tensor {name} does not fit the file")
-        tensors[name] = (spec, 8 + length + start)
-    return {str(key): str(value) for key, value in dict(metadata).items()}, tensors
+    return 8 + length, header
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _sizes(values: Any) -> tuple[int, ...]:
+    """Whole numbers that an array could have as sizes."""
+    good = isinstance(values, list) and len(values) <= _MAX_AXES
+    if not good or not all(type(value) is int and 0 <= value < _MAX_SIZE for value in values):
+        raise ValueError("no list of sizes")
+    return tuple(values)
 
 
 def map_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, Array]:

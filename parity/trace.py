@@ -104,7 +104,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     try:
         meta = json.loads(metadata["parity"])
         version = meta["format"]
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ParityError(
             "not a trace: no `parity` metadata", where=path, remedy="write it with `parity trace`"
         ) from error
