@@ -34,10 +34,8 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "pytorch": Kind("", (), ""),
     "tensorflow": Kind("parity.artifacts.tensorflow:derive", (), ""),
-    "openvino": Kind(
-        "parity.artifacts.derive:openvino", ("torch", "transformers", "openvino"), "openvino", ("compress",)
-    ),
-    "onnx": Kind("parity.artifacts.derive:onnx", ("torch", "transformers", "onnx"), "onnx"),
+    "openvino": Kind("parity.artifacts.derive:openvino", ("openvino",), "openvino", ("compress",)),
+    "onnx": Kind("parity.artifacts.derive:onnx", ("onnx",), "onnx"),
     "spacy": Kind(
         "parity.artifacts.derive:spacy", ("torch", "spacy", "spacy_transformers"), "spacy", ("name", "lang", "package")
     ),

@@ -1,0 +1,48 @@
+# Two commands: `make parity MODEL=rubert` and `make test`. Both make their own virtual environment first.
+PYTHON ?= python3
+VENV ?= .venv
+MODEL ?= rubert
+ARGS ?=
+JOBS ?= 2
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help parity lint test test-all test-all-only bench clean
+
+help:
+	@echo "make parity MODEL=rubert   prove a model on every runtime; the report lands in reports/"
+	@echo "make test                  lint, tests, suites at tiny scale (under 10 minutes)"
+	@echo "make test-all              besides: wheel, transformers 5, spaCy package, browser"
+	@echo "make bench                 the measures that the README quotes"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+parity: $(READY)
+	$(BIN)/python -m pytest suites/ --model $(MODEL) $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -q -n $(JOBS)
+	$(BIN)/python -m pytest -q suites/ --model rubert --model danish-bert --model bert-base-uncased --scale tiny
+
+test-all: test test-all-only
+
+# What `make test` leaves out: each of these makes environments or starts a browser.
+test-all-only: $(READY)
+	$(BIN)/python -m pytest -q tests/slow
+
+bench: $(READY)
+	$(BIN)/python bench/convert.py
+	$(BIN)/python bench/compare.py
+	$(BIN)/python bench/startup.py
+
+clean:
+	rm -rf $(VENV) .venv-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

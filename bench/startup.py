@@ -1,0 +1,28 @@
+"""Start-up: `parity --help` and collecting the suites, best of five, whole process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+MEASURES = (
+    ("parity --help", ["-m", "parity", "--help"], 0.3),
+    ("pytest suites/ --model rubert --collect-only", ["-m", "pytest", "suites", "--model=rubert", "--co", "-q"], 2.0),
+)
+
+
+def main() -> None:
+    root = Path(__file__).parents[1]
+    for name, arguments, wanted in MEASURES:
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], cwd=root, check=True, capture_output=True)
+            times.append(time.perf_counter() - began)
+        print(f"{name}: {min(times):.2f} s (wanted: under {wanted} s)")
+
+
+if __name__ == "__main__":
+    main()
