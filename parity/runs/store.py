@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _EXPORTERS = {
     "pytorch": (),
     "tensorflow": (),
-    "openvino": ("openvino", "torch", "transformers"),
-    "onnx": ("onnx", "onnxscript", "torch", "transformers"),
+    "openvino": ("openvino",),
+    "onnx": ("onnx",),
     "spacy": ("spacy", "spacy-transformers", "torch", "transformers"),
 }
-_OURS = ("artifacts", "checkpoints", "families", "inputs", "weights")
+_OURS = ("artifacts", "checkpoints", "families", "graphfile", "inputs", "weights")
 _REFERENCE = ("backends", "families", "ops.py")
 
 
