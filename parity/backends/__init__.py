@@ -76,9 +76,11 @@ RUNTIMES: Mapping[str, Runtime] = {
         Runtime("spacy", f"{_HERE}.spacy", ("spacy", *_TORCH), "spacy", "spacy", "float32"),
         Runtime("openvino:f32", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "float32"),
         Runtime("openvino:default", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "default"),
+        Runtime("openvino:f16-weights", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "float32", False),
         Runtime("openvino:f16", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "float16", False),
         Runtime("openvino:bf16", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "bfloat16", False),
         Runtime("onnxruntime", f"{_HERE}.onnxruntime", ("onnxruntime", "onnx"), "onnx", "onnx", "float32"),
+        Runtime("onnxruntime:none", f"{_HERE}.onnxruntime", ("onnxruntime", "onnx"), "onnx", "onnx", "float32", False),
     )
 }
 

@@ -67,7 +67,7 @@ class Scheduler:
             ParityError: two jobs answer into one folder.
         """
         for job in jobs:
-            if self._jobs.setdefault(job.out, job) is not job:
+            if self._jobs.setdefault(job.out, job) != job:
                 raise ParityError("two jobs answer into this folder", where=job.out, remedy="give each its own")
 
     def result(self, job: Job) -> Outcome:

@@ -50,7 +50,9 @@ def test_whatever_a_worker_does_is_one_outcome_and_the_run_goes_on(fake_job) -> 
         fake_job(name="raise", do="raise_it"),
         fake_job(name="well"),
     ]
-    with Scheduler() as scheduler:
+    held: list[int] = []
+    watch = lambda job, phase: held.append(len(scheduler._alive[job.out]._output))  # noqa: E731
+    with Scheduler(progress=watch) as scheduler:
         outcomes = {outcome.job.out.name: outcome for outcome in scheduler.run(jobs)}
     assert {name: outcome.status for name, outcome in outcomes.items()} == {
         "abort": "crashed", "exit": "crashed", "absent": "missing", "broken": "crashed",
@@ -70,6 +72,7 @@ def test_whatever_a_worker_does_is_one_outcome_and_the_run_goes_on(fake_job) -> 
     tail = outcomes["chatter"].stderr_tail.splitlines()
     assert len(tail) == 40
     assert tail[-1] == "line 99999 of many"
+    assert 10_000 < max(held) <= 128 * 1024, "megabytes of output must not be kept"
 
     well = outcomes["well"]
     assert (well.reason, well.batches, well.describe["version"]) == ("", 2, "1")

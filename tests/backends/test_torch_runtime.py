@@ -61,6 +61,7 @@ def answers(job: Job) -> dict[str, np.ndarray]:
     opened = runtime.open(job)
     batch = read_batch(job.inputs[0])
     found = dict(opened.run(batch.inputs, texts=batch.texts))
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in opened._model.modules())
     opened.close()
     return found
 
