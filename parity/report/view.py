@@ -42,7 +42,15 @@ class View:
     @cached_property
     def run(self) -> Row:
         """The run's own facts; empty where the run wrote none."""
-        return next(iter(self.events.of("run")), {})
+        told = self.events.of("run")
+        if not told:
+            return {}
+        # A run tells of each model when it is first needed, and so does each of its processes.
+        merged = {key: [] for key in ("models", "inputs")}
+        for row in told:
+            for key, seen in merged.items():
+                seen += [entry for entry in row[key] if entry not in seen]
+        return {**told[0], **merged}
 
     @cached_property
     def verdicts(self) -> list[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -105,32 +104,22 @@ class Judging:
         oracle = self.outcome(RUNTIMES[oracle_name])
         if not source.ok:
             raise ParityError(f"nothing to compare with: {source_name} {source.status}: {source.reason}")
-        wall, cpu = time.perf_counter(), time.process_time()
         precision = outcome.describe.get("precision", row.precision) if row.precision == "default" else row.precision
         measures = {tap.name: TapMeasure(tap.name, precision=precision) for tap in self.model.outline.taps}
-        for place, batch in enumerate(batches):
-            number = place if batch_numbers is None else batch_numbers[place]
-            candidate = read_batch(batch_path(outcome.traces, place))
-            base = read_batch(batch_path(source.traces, number))
-            truth = read_batch(batch_path(oracle.traces, number))
-            for tap in self.model.outline.taps:
-                # The shipped graph shows only what it ships.
-                kept_back = not record and not candidate.skipped and tap.name not in candidate.taps
-                if tap.name not in outcome.unavailable and not kept_back:
-                    update(measures[tap.name], tap, batch, candidate, base, truth)
-        found = {name: (measure, judge(measure)) for name, measure in measures.items()}
-        if record:
-            self._record(row, found)
-        self.model.log.write(
-            "time",
-            stage="compare",
-            model=self.model.outline.name,
-            backend=row.name,
-            wall_s=time.perf_counter() - wall,
-            cpu_s=time.process_time() - cpu,
-            peak_rss=None,
-            own=True,
-        )
+        with self.model.timed("compare", row.name, own=True):
+            for place, batch in enumerate(batches):
+                number = place if batch_numbers is None else batch_numbers[place]
+                candidate = read_batch(batch_path(outcome.traces, place))
+                base = read_batch(batch_path(source.traces, number))
+                truth = read_batch(batch_path(oracle.traces, number))
+                for tap in self.model.outline.taps:
+                    # The shipped graph shows only what it ships.
+                    kept_back = not record and not candidate.skipped and tap.name not in candidate.taps
+                    if tap.name not in outcome.unavailable and not kept_back:
+                        update(measures[tap.name], tap, batch, candidate, base, truth)
+            found = {name: (measure, judge(measure)) for name, measure in measures.items()}
+            if record:
+                self._record(row, found)
         return found
 
     def _record(self, row: Runtime, found: Mapping[str, tuple[TapMeasure, Verdict]]) -> None:

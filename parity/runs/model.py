@@ -45,6 +45,8 @@ class ModelRun:
         self.outline, self.options, self.log = outlined, options, log
         self._scratch, self._scheduler = scratch / outlined.name, scheduler
         self._artifacts: dict[str, Path | ParityError] = {}
+        self.accounted_s = 0.0
+        """Wall seconds of this process that some stage accounts for; the rest of a run is the harness's own."""
         self._jobs: dict[tuple[str, bool], Job] = {}
 
     @cached_property
@@ -54,7 +56,7 @@ class ModelRun:
         Raises:
             ParityError: the parts do not belong together, or are no longer what the outline was made from.
         """
-        with self._timed("stand-in" if self.outline.model == self.outline.name else "source"):
+        with self.timed("stand-in" if self.outline.model == self.outline.name else "source"):
             found = resolve(self.outline.model, scale=self.options.scale)
             if outline_of(found, self.outline.model, self.options) != self.outline:
                 raise ParityError("the source changed while the run began", where=found.checkpoint, remedy="run again")
@@ -77,7 +79,7 @@ class ModelRun:
         """
         config, options = self.outline.config, self.options
         limits = {"positions": config.positions, "token_types": config.token_types}
-        with self._timed("inputs", own=True):
+        with self.timed("inputs", own=True):
             if options.inputs not in ("small", "large"):
                 return read_inputs(Path(options.inputs), vocab_size=config.vocab_size, **limits)
             texts = read_texts(options.texts) if options.texts else None
@@ -111,7 +113,7 @@ class ModelRun:
 
     def _build(self, kind: str, folder: Path) -> None:
         if kind == "pytorch":
-            with self._timed("convert", kind):
+            with self.timed("convert", kind):
                 # The cache owns `folder` and renames it: the conversion gets a place inside to do the same.
                 convert(self.source, folder / "new", to="pytorch")
                 for path in (folder / "new").iterdir():
@@ -120,7 +122,7 @@ class ModelRun:
             return
         pytorch = self.artifact("pytorch")
         if kind == "tensorflow":
-            with self._timed("convert", kind):
+            with self.timed("convert", kind):
                 derive(pytorch, folder, to=kind)
             return
         absent = missing_exporter(kind)
@@ -131,6 +133,7 @@ class ModelRun:
             {"name": card.spacy.name, "lang": card.spacy.lang} if card else {"name": self.outline.name, "lang": "xx"}
         )
         spent = make(kind, pytorch, folder, named if kind == "spacy" else {}, threads=self.options.threads)
+        self.accounted_s += spent.wall_s
         self._time("convert", kind, wall_s=spent.wall_s, cpu_s=spent.cpu_s, peak_rss=spent.peak_rss)
 
     def outcome(self, row: Runtime, *, following: Runtime | None = None, shipped: bool = False) -> Outcome:
@@ -145,9 +148,15 @@ class ModelRun:
         if following is not None:
             with suppress(ParityError):  # told when its own turn comes
                 jobs.append(self._job(following))
+        outcome = self._wait(jobs)
+        self._note(row, outcome)
+        return outcome
+
+    def _wait(self, jobs: Sequence[Job]) -> Outcome:
+        began = time.perf_counter()
         self._scheduler.submit(jobs)
         outcome = self._scheduler.result(jobs[0])
-        self._note(row, outcome)
+        self.accounted_s += time.perf_counter() - began
         return outcome
 
     @cached_property
@@ -157,8 +166,7 @@ class ModelRun:
 
         def build(folder: Path) -> None:
             job = self._make_job("oracle", "", "float64", row_taps, folder, self.input_files)
-            self._scheduler.submit([job])
-            found.append(self._scheduler.result(job))
+            found.append(self._wait([job]))
             if not found[0].ok:
                 raise ParityError(f"the oracle failed: {found[0].reason}", remedy=found[0].stderr_tail)
 
@@ -293,10 +301,15 @@ class ModelRun:
             self._time("trace", backend, wall_s=outcome.write_s, cpu_s=None, peak_rss=None, own=True)
 
     @contextmanager
-    def _timed(self, stage: str, backend: str | None = None, *, own: bool = False) -> Iterator[None]:
+    def timed(self, stage: str, backend: str | None = None, *, own: bool = False) -> Iterator[None]:
+        """Account for the time of a block in the run's ledger."""
         wall, cpu = time.perf_counter(), time.process_time()
+        already = self.accounted_s
         yield
         spent = time.perf_counter() - wall
+        # What stages inside this block have accounted for is theirs.
+        spent -= self.accounted_s - already
+        self.accounted_s += spent
         self._time(stage, backend, wall_s=spent, cpu_s=time.process_time() - cpu, peak_rss=None, own=own)
 
     def _time(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from parity.artifacts.proof import TensorProof, read_proof
 from parity.artifacts.reload import reload
 from parity.artifacts.tokenizer_ids import by_tokenizers, by_transformers, first_difference
 from parity.artifacts.verify import verify
@@ -42,22 +43,27 @@ def _proof(case: Case, model: ModelRun, judging: Judging) -> Answer:
     if absent is not None:
         return missing(case, model, absent.what, absent.remedy)
     folder = model.artifact(case.backend)
-    against = {"pytorch": model.source.checkpoint, "tensorflow": model.source.checkpoint}.get(case.backend)
-    found = verify(folder, source=against if case.backend == "pytorch" else None)
+    with model.timed("proof", case.backend):
+        return _verified(case, model, folder)
+
+
+def _verified(case: Case, model: ModelRun, folder: Path) -> Answer:
+    found = verify(folder, source=model.source.checkpoint if case.backend == "pytorch" else None)
     if case.backend == "tensorflow":
         origin = str(found.proof.notes.get("origin"))
         if not origin.startswith("bit-identical"):
             return Answer(case, "fail", f"the way back does not end where it began: {origin}")
     elif case.backend != "pytorch":
-        _same_sources(found.proof.tensors, verify(model.artifact("pytorch")).proof.tensors, folder)
+        _same_sources(found.proof.tensors, read_proof(model.artifact("pytorch")).tensors, folder)
     return Answer(
         case, "pass", f"{found.tensors} tensors by SHA-256, {len(found.proof.dropped)} left behind with reasons"
     )
 
 
-def _same_sources(lines: object, pytorch: object, folder: Path) -> None:
-    sources = {line.source: line.source_sha256 for line in pytorch}  # type: ignore[attr-defined]
-    for line in lines:  # type: ignore[attr-defined]
+def _same_sources(lines: Iterable[TensorProof], pytorch: Iterable[TensorProof], folder: Path) -> None:
+    """The artifact was made of the very tensors whose way from the source `test_proof[…pytorch…]` checks."""
+    sources = {line.source: line.source_sha256 for line in pytorch}
+    for line in lines:
         if sources.get(line.source) != line.source_sha256:
             raise BrokenParity(f"{line.source} is not the tensor that was converted", where=folder)
 
@@ -66,8 +72,10 @@ def _tokenization(case: Case, model: ModelRun, judging: Judging) -> Answer:
     if case.backend == "spacy":
         return _spacy_ids(case, model, judging)
     texts = list(dict.fromkeys([*sentences(), *(text for batch in model.batches for text in batch.texts or ())]))
-    ids = {"tokenizers": by_tokenizers, "transformers": by_transformers}[case.backend](model.artifact("pytorch"), texts)
-    count, first = first_difference(model.tokenizer, texts, ids)
+    folder = model.artifact("pytorch")
+    with model.timed("tokenization", case.backend):
+        ids = {"tokenizers": by_tokenizers, "transformers": by_transformers}[case.backend](folder, texts)
+        count, first = first_difference(model.tokenizer, texts, ids)
     if count:
         return Answer(case, "fail", f"{count} of {len(texts)} texts get other ids, the first: {first}")
     return Answer(case, "pass", f"{len(texts)} texts get the source's ids")
@@ -125,7 +133,8 @@ def _artifacts(case: Case, model: ModelRun, judging: Judging) -> Answer:
         return judging.shipped(case, _SHIPPED[case.backend])
     if _needs_torch():
         raise MissingRuntime("PyTorch and transformers are not installed", remedy='pip install "parity[torch]"')
-    problems, seen = reload(case.backend, folder, spare=model.spare)
+    with model.timed("reload", case.backend):
+        problems, seen = reload(case.backend, folder, spare=model.spare)
     if problems:
         return Answer(case, "fail", "; ".join(problems))
     return Answer(case, "pass", f"loads: {seen}")

@@ -51,6 +51,7 @@ class Run:
         self._began = time.perf_counter()
         self._models: dict[str, tuple[ModelRun, Judging]] = {}
         self._told: set[str] = set()
+        self._closed = False
 
     @classmethod
     def begin(cls, options: RunOptions, models: Sequence[str]) -> Run:
@@ -89,6 +90,7 @@ class Run:
     def plan(self, selected: Sequence[Case], *, first: bool = True) -> None:
         """These cases will be asked; the process that is `first` writes the plan down."""
         self._selected = list(selected)
+        self._began = time.perf_counter()
         if not first:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +133,13 @@ class Run:
         return found
 
     def close(self) -> None:
-        """End every worker and remove the scratch folder."""
+        """End every worker, remove the scratch folder, and account for what no stage has claimed."""
+        if self._selected and not self._closed:
+            claimed = sum(model.accounted_s for model, _ in self._models.values())
+            spent = time.perf_counter() - self._began - claimed
+            nobody = {"model": None, "backend": None, "cpu_s": None, "peak_rss": None}
+            self.log.write("time", stage="harness", wall_s=spent, own=True, **nobody)
+        self._closed = True
         if "scheduler" in self.__dict__:
             self.scheduler.close()
         if "scratch" in self.__dict__:
