@@ -51,6 +51,8 @@ def environment(threads: int) -> dict[str, str]:
     )
     return {
         **dict.fromkeys(counted, str(threads)),
+        # Threads that spin at barriers starve whoever shares the cores, the next worker's import first of all.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "TOKENIZERS_PARALLELISM": "false",
         "USE_TF": "0",
         "USE_FLAX": "0",

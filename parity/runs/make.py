@@ -18,6 +18,7 @@ from typing import Any
 from parity.errors import ParityError
 
 _QUIET = {
+    "OMP_WAIT_POLICY": "PASSIVE",
     "USE_TF": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TOKENIZERS_PARALLELISM": "false",
