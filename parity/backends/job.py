@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,3 +103,16 @@ class Job:
         except OSError as error:
             raise ParityError(f"cannot read the job: {error.strerror}", where=path) from error
         return cls.from_json(text, where=path)
+
+
+def check_settings(job: Job, known: Collection[str]) -> None:
+    """Check the names of a job's settings.
+
+    Raises:
+        ParityError: this runtime does not know one of them.
+    """
+    problems = Problems("settings that are not known", where=job.name)
+    for name in sorted(set(job.settings) - set(known)):
+        expected = f"one of {', '.join(known)}" if known else "no settings"
+        problems.add(f"there is no setting {name}", expected=expected, remedy="mend --set")
+    problems.raise_if_any()

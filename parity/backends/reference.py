@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parity.backends.executors.walk import needed
-from parity.backends.job import Job
+from parity.backends.job import Job, check_settings
 from parity.checkpoints import Checkpoint, open_checkpoint
 from parity.errors import ParityError
 from parity.families import family
@@ -47,8 +47,9 @@ def open_reference(job: Job) -> Reference:
     """Open the job's checkpoint and check that the reference can show the job's taps.
 
     Raises:
-        ParityError: checkpoint or config are unreadable, or head, taps or precision unknown.
+        ParityError: checkpoint or config are unreadable, or head, taps, precision or settings unknown.
     """
+    check_settings(job, ())
     if job.precision not in PRECISIONS:
         expected = " or ".join(PRECISIONS)
         raise ParityError(

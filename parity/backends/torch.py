@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 
-from parity.backends.job import Job
+from parity.backends.job import Job, check_settings
 from parity.backends.torch_taps import stations
 from parity.errors import ParityError, Problems
 from parity.tensorfile import Array, numpy_dtype
@@ -29,7 +28,7 @@ class Torch:
         torch.set_num_threads(job.threads)
         torch.use_deterministic_algorithms(True)
         torch.set_float32_matmul_precision("highest")
-        self._model: Any = _load(job.artifact, self._attention).to(self._dtype).eval()
+        self._model: Any = _load(job, self._attention).to(self._dtype).eval()
         self._stations, self._unavailable = stations(self._model, job.family, job.taps, attention=self._attention)
         self._taps = job.taps
 
@@ -80,7 +79,10 @@ class Torch:
 
 
 def open(job: Job) -> Torch:  # noqa: A001 - the name every runtime module has
-    """Load the artifact; `job.variant` is the attention implementation, `--set dtype=` overrides the precision.
+    """Load the artifact; `job.variant` is the attention implementation.
+
+    Settings: `dtype` runs in another precision than the job claims; `spare` lists, with commas, tensors of the artifact
+    that its class is known not to use.
 
     Raises:
         ParityError: the folder does not hold exactly the weights of its class, or the job asks for the unknown.
@@ -89,6 +91,7 @@ def open(job: Job) -> Torch:  # noqa: A001 - the name every runtime module has
 
 
 def _dtype(job: Job) -> torch.dtype:
+    check_settings(job, ("dtype", "spare"))
     asked = job.settings.get("dtype", job.precision)
     if asked not in DTYPES:
         raise ParityError(
@@ -97,7 +100,8 @@ def _dtype(job: Job) -> torch.dtype:
     return DTYPES[asked]
 
 
-def _load(folder: Path, attention: str) -> Any:
+def _load(job: Job, attention: str) -> Any:
+    folder, spare = job.artifact, set(job.settings.get("spare", "").split(","))
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     names = config.architectures or []
     found = getattr(transformers, names[0], None) if names else None
@@ -112,7 +116,9 @@ def _load(folder: Path, attention: str) -> Any:
     )
     problems = Problems(f"the weights are not those of {names[0]}", where=folder)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
-        for key in sorted(map(str, loading.get(kind) or ())):
+        for key in sorted(
+            {str(key) for key in loading.get(kind) or ()} - (spare if kind == "unexpected_keys" else set())
+        ):
             problems.add(f"{kind.removesuffix('s').replace('_', ' ')} {key}", remedy="convert again")
     problems.raise_if_any()
     return model

@@ -106,6 +106,7 @@ def test_what_does_not_fit_is_told_before_anything_runs(reference_job, tmp_path:
         "does not compute in bfloat16": {"precision": "bfloat16"},
         r"bert_config\.json: not a readable config": {"source": {**job.source, "config": str(wrong)}},
         "unknown family": {"family": "brt"},
+        "there is no setting shipped": {"settings": {"shipped": "1"}},
     }
     for message, fields in cases.items():
         with pytest.raises(ParityError, match=message):

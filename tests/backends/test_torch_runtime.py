@@ -205,6 +205,18 @@ def test_weights_that_are_not_exactly_the_classs_are_refused(torch_job, folders,
             runtime.open(torch_job(artifact=folder))
 
 
+def test_only_the_tensors_named_as_spare_may_be_left_over(torch_job, folders, tmp_path: Path) -> None:
+    def gain(tensors) -> None:
+        tensors["bert.extra.weight"] = tensors["bert.other.weight"] = np.zeros(3, np.float32)
+
+    folder = rewritten(folders["pretraining"], tmp_path / "gain", gain)
+    with pytest.raises(ParityError, match=r"unexpected key bert\.other\.weight"):
+        runtime.open(torch_job(artifact=folder, settings={"spare": "bert.extra.weight"}))
+    runtime.open(torch_job(artifact=folder, settings={"spare": "bert.extra.weight,bert.other.weight"})).close()
+    with pytest.raises(ParityError, match="there is no setting colour"):
+        runtime.open(torch_job(artifact=folder, settings={"colour": "red"}))
+
+
 def test_a_folder_without_a_known_class_is_refused(torch_job, folders, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(folders["none"], folder)
