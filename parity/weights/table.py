@@ -11,6 +11,8 @@ from os import PathLike
 from parity.errors import Problems
 from parity.weights.operations import Copy, Operation
 
+_BY_HAND = "--drop or --map decides by hand"
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -101,6 +103,11 @@ def plan(
         ParityError: unknown, missing, doubly claimed or misshapen tensors, with the nearest known names.
     """
     problems = Problems("the checkpoint does not fit the weight table", where=where)
+
+    def hint(name: str, known: Collection[str], *, other: str = _BY_HAND) -> str:
+        # Looking for near names is slow, and a checkpoint of another make has a thousand problems: most are not shown.
+        return _nearest(name, known, other=other) if len(problems) < problems.limit else other
+
     renamed = rename or {}
     rules: dict[str, Rule] = {}
     produced: set[str] = set()
@@ -109,18 +116,21 @@ def plan(
             problems.add(f"two rules claim {rule.source} or {rule.target}", remedy="mend the family's table")
         rules[rule.source] = rule
         produced.add(rule.target)
-    for old in renamed.keys() - shapes.keys():
+    for old in sorted(renamed.keys() - shapes.keys()):
         problems.add(f"--map names {old}, which the checkpoint does not hold", remedy=_nearest(old, shapes))
+    for glob in drop:
+        if not any(fnmatch.fnmatchcase(name, glob) for name in shapes):
+            problems.add(f"--drop {glob} meets no variable", remedy=_nearest(glob, shapes, other="leave it out"))
+    by_hand = tuple(Drop(glob, "dropped by --drop") for glob in drop)
     moves: dict[str, Move] = {}
     dropped: list[tuple[str, str]] = []
     for name in sorted(shapes):
-        known = renamed.get(name, name)
+        known = _renamed(name, renamed)
         claim = rules.get(known)
-        by_hand = any(fnmatch.fnmatchcase(name, glob) for glob in drop)
-        reason = "dropped by --drop" if by_hand else reason_to_drop(known, rules, table.drops)
+        reason = reason_to_drop(name, (), by_hand) or reason_to_drop(known, rules, table.drops)
         if reason is not None or claim is None:
             if reason is None:
-                problems.add(f"unknown variable {name}", got=list(shapes[name]), remedy=_nearest(name, rules))
+                problems.add(f"unknown variable {name}", got=list(shapes[name]), remedy=hint(name, rules))
             else:
                 dropped.append((name, reason))
             continue
@@ -133,12 +143,10 @@ def plan(
             problems.add(f"{name}: {error}", remedy="the checkpoint belongs to another architecture")
             continue
         moves[known] = Move(name, claim.target, claim.operation, shapes[name], target_shape)
-    missing = [source for source in rules if source not in moves]
-    for source in missing:
-        candidates = {name: 0 for name in shapes if name not in rules}
-        problems.add(
-            f"missing variable {source}", remedy=_nearest(source, candidates, other="--map OLD=NEW names a substitute")
-        )
+    candidates = [name for name in shapes if name not in rules]
+    for source in (source for source in rules if source not in moves):
+        remedy = hint(source, candidates, other="--map OLD=NEW names a substitute")
+        problems.add(f"missing variable {source}", remedy=remedy)
     problems.raise_if_any()
     return Plan(tuple(moves[source] for source in rules), tuple(dropped))
 
@@ -153,13 +161,24 @@ def reason_to_drop(name: str, rules: Collection[str], drops: Sequence[Drop]) -> 
     """
     if name in rules:
         return None
+    reason = _left_behind(name, drops)
     variable, _, slot = name.rpartition("/")
-    if variable in rules:
+    if reason is None and (variable in rules or _left_behind(variable, drops) is not None):
         # tf.train.Saver stores every optimizer's slots under `<variable>/<slot>`; no model variable is named so.
         return f"optimizer slot {slot} of {variable}"
-    return next((d.reason for d in drops if fnmatch.fnmatchcase(name, d.pattern)), None)
+    return reason
 
 
-def _nearest(name: str, known: Mapping[str, object], *, other: str = "--drop or --map decides by hand") -> str:
+def _left_behind(name: str, drops: Sequence[Drop]) -> str | None:
+    return next((drop.reason for drop in drops if fnmatch.fnmatchcase(name, drop.pattern)), None)
+
+
+def _renamed(name: str, rename: Mapping[str, str]) -> str:
+    """The table's name for a checkpoint's; a variable's slots are renamed with it."""
+    variable, slash, slot = name.rpartition("/")
+    return rename.get(name) or (rename[variable] + slash + slot if variable in rename else name)
+
+
+def _nearest(name: str, known: Collection[str], *, other: str = _BY_HAND) -> str:
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.75)
     return f"nearest known: {' or '.join(close)}; {other}" if close else other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -22,6 +23,9 @@ _SIZES = {
     "max_position_embeddings": "positions",
     "type_vocab_size": "token_types",
 }
+_PUBLISHED = "take the config that was published with the checkpoint (--config FILE)"
+# Without effect on what is computed here, but the target says them again; beside each what the original assumes.
+_RATES = {"attention_probs_dropout_prob": 0.1, "hidden_dropout_prob": 0.1, "initializer_range": 0.02}
 # What the original's get_activation knows, and the spellings that later tools wrote into the same file.
 _ACTIVATIONS = {
     "relu": "relu",
@@ -50,23 +54,25 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
     for key, field in _SIZES.items():
         value = raw.get(key)
         if key not in raw:
-            problems.add(
-                f"{key} is missing", remedy="take the config that was published with the checkpoint (--config)"
-            )
+            problems.add(f"{key} is missing", remedy=_PUBLISHED)
         elif not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 31:
-            problems.add(f"{key} is not a positive whole number", got=value)
+            problems.add(f"{key} is not a positive whole number", got=_said(value), remedy=_PUBLISHED)
         else:
             sizes[field] = value
     if len(sizes) == len(_SIZES) and sizes["hidden_size"] % sizes["heads"]:
-        problems.add(
-            "hidden_size is no multiple of num_attention_heads", got=f"{sizes['hidden_size']} and {sizes['heads']}"
-        )
+        got = f"{sizes['hidden_size']} and {sizes['heads']}"
+        problems.add("hidden_size is no multiple of num_attention_heads", got=got, remedy=_PUBLISHED)
     computed = _activation(raw, activation, problems)
+    for key, usual in _RATES.items():
+        rate = raw.get(key, usual)
+        if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 <= rate <= 1:
+            problems.add(f"{key} is not a number from 0 to 1", got=_said(rate), remedy=_PUBLISHED)
     epsilon = raw.get("layer_norm_eps", EPSILON)
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        problems.add("layer_norm_eps is not a number between 0 and 1", got=epsilon)
+        problems.add("layer_norm_eps is not a number between 0 and 1", got=_said(epsilon), remedy="leave it out")
     if raw.get("position_embedding_type", "absolute") != "absolute":
-        problems.add("only absolute positions are BERT", got=raw["position_embedding_type"])
+        got = _said(raw["position_embedding_type"])
+        problems.add("only absolute positions are BERT", got=got, remedy="this model is of another architecture")
     problems.raise_if_any()
     return Config(**sizes, activation=computed, epsilon=float(epsilon), raw=dict(raw))
 
@@ -74,16 +80,25 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
 def _activation(raw: Mapping[str, Any], activation: str | None, problems: Problems) -> str:
     name = raw.get("hidden_act", "gelu")
     if activation not in (None, "erf", "tanh"):
-        problems.add("unknown activation", got=activation, expected="erf or tanh")
+        problems.add("unknown activation", got=activation, expected="erf or tanh", remedy="choose one")
     if name == "gelu":
         return f"gelu_{activation or 'erf'}"
     if not isinstance(name, str) or name not in _ACTIVATIONS:
-        problems.add("hidden_act is none the original knows", got=name, expected=f"gelu, {', '.join(_ACTIVATIONS)}")
+        expected = f"gelu, {', '.join(_ACTIVATIONS)}"
+        problems.add("hidden_act is none the original knows", got=_said(name), expected=expected, remedy=_PUBLISHED)
         return "gelu_erf"
     known = _ACTIVATIONS[name]
     if activation is not None and known != f"gelu_{activation}":
-        problems.add(f"--activation {activation} contradicts hidden_act", got=name, remedy="leave one of them out")
+        problems.add(
+            f"--activation {activation} contradicts hidden_act", got=_said(name), remedy="leave one of them out"
+        )
     return known
+
+
+def _said(value: object) -> str:
+    """A value of the JSON as it stands there, cut short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def target_config(config: Config, head: Head, *, labels: int, special: Mapping[str, int]) -> dict[str, Any]:
@@ -98,13 +113,11 @@ def target_config(config: Config, head: Head, *, labels: int, special: Mapping[s
     if config.activation not in _TARGET_ACTIVATIONS:
         raise ParityError(f"no Hugging Face name for activation {config.activation}")
     written: dict[str, Any] = {
+        **{key: config.raw.get(key, usual) for key, usual in _RATES.items()},
         "architectures": [head.target_class],
-        "attention_probs_dropout_prob": config.raw.get("attention_probs_dropout_prob", 0.1),
         "classifier_dropout": None,
         "hidden_act": _TARGET_ACTIVATIONS[config.activation],
-        "hidden_dropout_prob": config.raw.get("hidden_dropout_prob", 0.1),
         "hidden_size": config.hidden_size,
-        "initializer_range": config.raw.get("initializer_range", 0.02),
         "intermediate_size": config.intermediate_size,
         "layer_norm_eps": config.epsilon,
         "max_position_embeddings": config.positions,
@@ -158,5 +171,5 @@ def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple
 
 def unread_keys(raw: Mapping[str, Any]) -> list[str]:
     """Config keys that the original code never reads: without effect on what it computes."""
-    read = {*_SIZES, "hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"}
+    read = {*_SIZES, *_RATES, "hidden_act"}
     return sorted(set(raw) - read - {"layer_norm_eps", "position_embedding_type"})
