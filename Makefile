@@ -43,6 +43,7 @@ bench: $(READY)
 	$(BIN)/python bench/convert.py
 	$(BIN)/python bench/compare.py
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/run.py
 
 clean:
 	rm -rf $(VENV) .venv-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
