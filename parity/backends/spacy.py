@@ -19,6 +19,7 @@ import numpy as np
 import spacy
 import torch
 import transformers
+from transformers.modeling_utils import no_init_weights
 
 from parity.backends.job import Job
 from parity.backends.protocol import BatchSkipped
@@ -142,7 +143,8 @@ def _load(pipeline: Path) -> Any:
             where=module.__file__,
             remedy="run without --in-process",
         )
-    with warnings.catch_warnings():
+    # spacy-transformers fills the model with random numbers, for seconds, before it loads over them.
+    with warnings.catch_warnings(), no_init_weights():
         warnings.filterwarnings("error", message=_FALLBACK)
         try:
             return module.load()
@@ -163,7 +165,7 @@ def _check_weights(state: Mapping[str, Any], pipeline: Path) -> None:
         problems.add(f"{name} is {'missing' if name in expected else 'not in the proof'}")
     for name in sorted(set(expected) & set(state)):
         array = np.ascontiguousarray(state[name].numpy())
-        if hashlib.sha256(memoryview(array.reshape(-1).view(np.uint8))).hexdigest() != expected[name]:
+        if hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest() != expected[name]:
             problems.add(f"{name} has other values than its proof says", remedy="convert again")
     problems.raise_if_any(BrokenParity)
 

@@ -1,6 +1,6 @@
 """Runs where the package is installed and parity is not: uses the pipeline as a user would, and prints what it saw.
 
-python -I spacy_probe.py SITE PACKAGE PIPELINE SCRATCH
+python -I spacy_probe.py SITE PACKAGE PIPELINE SCRATCH OTHER_SITE OTHER_PACKAGE
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import pickle
 import sys
 import warnings
 
-SITE, PACKAGE, PIPELINE, SCRATCH = sys.argv[1:]
-sys.path.insert(0, SITE)
+SITE, PACKAGE, PIPELINE, SCRATCH, OTHER_SITE, OTHER_PACKAGE = sys.argv[1:]
+sys.path[:0] = [SITE, OTHER_SITE]
 sys.modules["parity"] = None  # importing it fails
 TEXTS = ["the river bank, walking", "", "the money bank\n\n  of sål!", "sal sål (мир) 中文 ."]
 LONG = "the river bank. (money)\n" * 60
@@ -67,15 +67,15 @@ def main() -> dict[str, object]:
     seen["doc pickled"] = [copy.similarity(docs[2]), bool((copy.vector == docs[0].vector).all())]
     again = pickle.loads(pickle.dumps(nlp))
     seen["nlp pickled"] = again(TEXTS[0]).similarity(docs[2])
-    import torch
-
-    torch.set_num_threads(1)  # PyTorch's thread pool does not survive a fork
-    apart = list(nlp.pipe(TEXTS, n_process=2, batch_size=2))
-    seen["processes"] = [float(abs(one.vector - other.vector).max()) for one, other in zip(docs, apart, strict=True)]
+    several = [*TEXTS, LONG]  # long enough for several threads, which a forked worker does not have
+    alone = list(nlp.pipe(several))
+    apart = list(nlp.pipe(several, n_process=2, batch_size=2))
+    seen["processes"] = [float(abs(one.vector - other.vector).max()) for one, other in zip(alone, apart, strict=True)]
     attach = sys.modules[PACKAGE].attach
     seen["attached"] = attach(apart[0]).similarity(attach(apart[2]))
     nlp.to_disk(f"{SCRATCH}/saved")
     seen["saved"] = spacy.load(f"{SCRATCH}/saved")(TEXTS[0]).similarity(docs[2])
+    seen["other"] = spacy.load(OTHER_PACKAGE)(TEXTS[0]).similarity(docs[0])
     seen["trained"] = _train(nlp)
     return seen
 

@@ -136,13 +136,15 @@ def test_the_tokenizer_keeps_its_rules(bert, out):
 
 
 @pytest.fixture(scope="module")
-def seen(out, tmp_path_factory) -> dict:
+def seen(bert, out, tmp_path_factory) -> dict:
     site, scratch = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("scratch")
     wheel = out / "dist" / f"{RELEASE}-py3-none-any.whl"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile"]
     subprocess.run([*pip, "--target", site, wheel], check=True, timeout=120)
-    bare = site / PACKAGE / RELEASE
-    command = [sys.executable, "-I", HERE / "spacy_probe.py", site, PACKAGE, bare, scratch]
+    export(bert, scratch / "other", name="other", lang="ru", package=False)
+    assert not (scratch / "other" / "dist").exists()
+    folders = [site, PACKAGE, site / PACKAGE / RELEASE, scratch, scratch / "other", "ru_other"]
+    command = [sys.executable, "-I", HERE / "spacy_probe.py", *folders]
     env = {**os.environ, "USE_TF": "0", "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
     run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, cwd=scratch, check=False)
     lines = [line for line in run.stdout.splitlines() if line.startswith("PROBE ")]
@@ -171,7 +173,7 @@ def test_empty_and_blank_documents_have_zeros(seen):
 
 
 def test_vectors_are_means_over_word_pieces(seen):
-    assert 0 <= seen["gap"] < 1e-6
+    assert 0 <= seen["gap"] < 5e-6
 
 
 def test_long_texts_are_read_in_windows_that_cover_every_token(seen):
@@ -196,13 +198,17 @@ def test_documents_and_pipelines_pickle(seen):
     assert seen["nlp pickled"] == pytest.approx(seen["similar"][0], abs=1e-6)
 
 
-def test_worker_processes_give_the_same_vectors(seen):
-    assert max(seen["processes"]) < 1e-6
+def test_forked_workers_give_the_same_vectors_and_do_not_hang(seen):
+    assert max(seen["processes"]) < 5e-6
     assert seen["attached"] == pytest.approx(seen["similar"][0], abs=1e-6)
 
 
 def test_a_saved_copy_loads(seen):
     assert seen["saved"] == pytest.approx(seen["similar"][0], abs=1e-6)
+
+
+def test_two_packages_live_in_one_process(seen):
+    assert seen["other"] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_listeners_train_through_the_transformer(seen):
@@ -262,23 +268,6 @@ def test_hatchling_builds_the_same_wheel_from_the_sdist(out, tmp_path):
     with tarfile.open(out / "dist" / f"{RELEASE}.tar.gz") as sdist:
         info = sdist.extractfile(f"{RELEASE}/PKG-INFO").read().decode()
     assert message_from_string(info)["Requires-Dist"].startswith("spacy>=3.8,<3.9")
-
-
-def test_two_packages_live_in_one_process(bert, out, tmp_path):
-    export(bert, tmp_path / "other", name="other", lang="ru", package=False)
-    assert not (tmp_path / "other" / "dist").exists()
-    code = (
-        "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "import spacy\n"
-        "one, two = spacy.load('da_tiny_bert'), spacy.load('ru_other')\n"
-        "print(one('bank').similarity(two('bank')))"
-    )
-    command = [sys.executable, "-I", "-c", code, out, tmp_path / "other"]
-    run = subprocess.run(
-        command, env={**os.environ, "USE_TF": "0"}, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    assert float(run.stdout) == pytest.approx(1.0, abs=1e-6)
 
 
 # ---- other sources, bad input ----

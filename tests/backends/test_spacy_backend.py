@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from spacy_tiny import make_bert
 
 from parity.backends.job import Job
 from parity.backends.protocol import BatchSkipped
@@ -25,20 +24,10 @@ TAPS = ("embeddings", "layer.0", "layer.1", "pooler", "logits.mlm", "layer.7", "
 POSITIONS = 64
 
 
-def _tiny() -> ModuleType:
-    place = Path(__file__).parents[1] / "artifacts" / "spacy_tiny.py"
-    spec = importlib.util.spec_from_file_location("spacy_tiny", place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory) -> Path:
     pytest.importorskip("spacy_transformers", reason='pip install "parity[spacy]"')
-    return _tiny().make_bert(tmp_path_factory.mktemp("bert") / "hf", positions=POSITIONS)
+    return make_bert(tmp_path_factory.mktemp("bert") / "hf", positions=POSITIONS)
 
 
 @pytest.fixture(scope="module")

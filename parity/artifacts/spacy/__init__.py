@@ -16,10 +16,10 @@ from parity.artifacts.proof import Dropped, Proof, TensorProof, sha256_array, sh
 from parity.artifacts.spacy.identity import Identity
 from parity.artifacts.spacy.layout import package_files, write_dist_info, write_sdist, write_wheel
 from parity.artifacts.spacy.pipeline import Written, write_pipeline
-from parity.artifacts.spacy.reading import WEIGHTS, find_pipeline, pipeline_tensors
 from parity.artifacts.spacy.readme import readme_text
+from parity.artifacts.spacy.weights import WEIGHTS, find_pipeline, pipeline_tensors
 from parity.errors import BrokenParity, Problems
-from parity.tensorfile import Array
+from parity.tensorfile import Array, map_tensors
 
 __all__ = ["Identity", "export", "find_pipeline", "pipeline_tensors"]
 
@@ -69,7 +69,7 @@ def _fill(root: Path, source: HfFolder, identity: Identity, *, package: bool) ->
     inner = root / identity.package
     pipeline = inner / identity.release
     inner.mkdir()
-    written = write_pipeline(source.folder, pipeline, identity, inner / "tokenizer.json")
+    written = write_pipeline(source, pipeline, identity, inner / "tokenizer.json")
     _read_back(pipeline, source, written)
     for target, template in _CODE.items():
         shutil.copyfile(Path(__file__).with_name(template), inner / target)
@@ -92,12 +92,12 @@ def _fill(root: Path, source: HfFolder, identity: Identity, *, package: bool) ->
 
 def _read_back(pipeline: Path, source: HfFolder, written: Written) -> None:
     """Compare the tensors on disk with the source's, bit for bit."""
-    got = pipeline_tensors(pipeline)
+    got, meant = pipeline_tensors(pipeline), map_tensors(source.weights)
     problems = Problems("the pipeline does not hold the weights it was made of", where=pipeline.name)
     for name in sorted(set(got) ^ set(written.tensors)):
         problems.add(f"{name} is {'missing' if name in written.tensors else 'not expected'}")
     for name in sorted(set(got) & set(written.tensors)):
-        if not _same_bits(got[name], source.read(written.tensors[name])):
+        if not _same_bits(got[name], meant[written.tensors[name]]):
             problems.add(f"{name} reads back with other values", remedy="check the disk and its free space")
     problems.raise_if_any(BrokenParity)
 
@@ -132,10 +132,9 @@ def _proof(source: HfFolder, identity: Identity, written: Written) -> Proof:
 def _lines_of(source: HfFolder) -> tuple[TensorProof, ...]:
     """Proof lines of a folder that came without a proof: every tensor is its own source."""
     found = []
-    for name, spec in source.specs.items():
-        digest = sha256_array(source.read(name))
-        form = (spec.shape, spec.shape, spec.dtype, spec.dtype, digest, digest)
-        found.append(TensorProof(name, name, "copy", *form))
+    for name, array in map_tensors(source.weights).items():
+        digest, dtype = sha256_array(array), array.dtype.name
+        found.append(TensorProof(name, name, "copy", array.shape, array.shape, dtype, dtype, digest, digest))
     return tuple(found)
 
 

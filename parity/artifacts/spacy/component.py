@@ -16,6 +16,7 @@ single token longer than a window gets one of its own, of which the model reads 
 
 # No `from __future__ import annotations`: spaCy reads the types of registered functions at run time.
 
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc, Span, Token
@@ -32,6 +34,8 @@ from tokenizers import Encoding, Tokenizer
 
 Vector = NDArray[np.float32]
 Cut = tuple[int, int]
+
+_HOME = os.getpid()
 
 
 class Windows:
@@ -44,6 +48,8 @@ class Windows:
 
     def __call__(self, docs: Iterable[Doc]) -> list[list[Span]]:
         """The spans of each document, in order; none for an empty document."""
+        if os.getpid() != _HOME:
+            torch.set_num_threads(1)  # a forked worker would wait for ever for threads that stayed with its parent
         docs = list(docs)
         encodings = _read(str(self.tokenizer)).encode_batch([doc.text for doc in docs], add_special_tokens=False)
         return [self._spans(doc, encoding) for doc, encoding in zip(docs, encodings, strict=True)]

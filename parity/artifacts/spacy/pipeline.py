@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from parity.artifacts.hf_folder import HfFolder
 from parity.artifacts.spacy.identity import META, REQUIREMENTS, Identity
+from parity.artifacts.spacy.weights import put_weights
 from parity.errors import ParityError, Problems
 
 TRANSFORMER, VECTORS = "transformer", "vectors"
-_NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+_NEEDED = ("tokenizer.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,11 @@ class Written:
     overlap: int
 
 
-def write_pipeline(source: Path, folder: Path, identity: Identity, tokenizer_json: Path) -> Written:
+def write_pipeline(source: HfFolder, folder: Path, identity: Identity, tokenizer_json: Path) -> Written:
     """Write a pipeline that names the functions of `component.py` as the package will register them.
 
     Args:
-        source: Hugging Face folder of a BERT with float32 weights in `model.safetensors`.
+        source: Hugging Face folder of a BERT with float32 weights.
         folder: the pipeline's folder; made here.
         identity: names the package that the pipeline will lie in.
         tokenizer_json: where the windows will look for the tokenizer.
@@ -40,33 +42,44 @@ def write_pipeline(source: Path, folder: Path, identity: Identity, tokenizer_jso
     Raises:
         ParityError: a file is missing or does not fit the others, or spaCy has no such language.
     """
-    problems = Problems("not a folder to make a spaCy pipeline of", where=source)
+    problems = Problems("not a folder to make a spaCy pipeline of", where=source.folder)
     for name in _NEEDED:
-        if not (source / name).is_file():
+        if not (source.folder / name).is_file():
             problems.add(f"{name} is missing", remedy="write the folder with `parity convert --to pytorch`")
     problems.raise_if_any()
     # transformers imports TensorFlow, for seconds, wherever it is installed; this is read when it is imported.
     os.environ.setdefault("USE_TF", "0")
     import spacy
+    import torch
+    from safetensors.torch import load_file
     from spacy_transformers.data_classes import HFObjects
+    from transformers import AutoConfig, AutoModel
 
     try:
         nlp = spacy.blank(identity.lang)
     except ImportError as error:
         reason = " ".join(str(error).split())
         raise ParityError(f"spaCy cannot make a pipeline for language {identity.lang}: {reason}") from error
-    config = _config(source)
-    tokenizer = _tokenizer(source, config.max_position_embeddings)
-    model, written = _model(
-        source, config, window=config.max_position_embeddings - tokenizer.num_special_tokens_to_add()
-    )
+    config = AutoConfig.from_pretrained(source.folder)
+    config.update({"architectures": ["BertModel"], "return_dict": True})
+    config.name_or_path = ""  # else the path on this machine
+    tokenizer = _tokenizer(source.folder, config.max_position_embeddings)
+    with torch.device("meta"):  # names and shapes; nothing is allocated or drawn at random
+        model = AutoModel.from_config(config)
+    names = _encoder_names(source, model)
+    window = config.max_position_embeddings - tokenizer.num_special_tokens_to_add()
+    left_out = tuple(sorted(set(source.specs) - set(names.values())))
+    written = Written(tensors=names, left_out=left_out, window=window, overlap=window // 4)
     pipe = nlp.add_pipe(TRANSFORMER, config={"model": {"name": identity.package, **_STOCK}})
     vocab_file = getattr(tokenizer, "vocab_file", None)
     contents = Path(vocab_file).read_bytes() if vocab_file else None
     pipe.model.attrs["set_transformer"](pipe.model, HFObjects(tokenizer, model, contents))
+    pipe.model.layers[0].shims[0]._model = torch.nn.Module()  # no weights yet: put_weights writes them
     # An empty table of the right width tells spaCy how long the vector of an empty document is.
     nlp.vocab.reset_vectors(width=config.hidden_size)
     nlp.to_disk(folder)
+    stored = load_file(source.weights)
+    put_weights(folder, {name: stored[old] for name, old in names.items()})
     _name_own_functions(folder, identity, written, config.hidden_size)
     tokenizer.backend_tokenizer.save(str(tokenizer_json))
     return written
@@ -80,16 +93,6 @@ _STOCK = {
     "mixed_precision": False,
     "grad_scaler_config": {},
 }
-
-
-def _config(source: Path) -> Any:
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(source)
-    config.architectures = ["BertModel"]
-    config.return_dict = True
-    config.name_or_path = ""  # else the path of this machine
-    return config
 
 
 def _tokenizer(source: Path, positions: int) -> Any:
@@ -108,32 +111,23 @@ def _tokenizer(source: Path, positions: int) -> Any:
     return tokenizer
 
 
-def _model(source: Path, config: Any, *, window: int) -> tuple[Any, Written]:
-    import torch
-    from safetensors.torch import load_file
-    from transformers import AutoModel
-
-    # On the meta device nothing is allocated or drawn at random; every weight below comes from the file.
-    with torch.device("meta"):
-        model = AutoModel.from_config(config)
-    expected = model.state_dict()
-    stored = load_file(source / "model.safetensors")
+def _encoder_names(source: HfFolder, model: Any) -> dict[str, str]:
+    """The model class's own name of each tensor, and its name in `model.safetensors`; refuses what does not fit."""
+    expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     prefix = f"{model.base_model_prefix}."
-    if not any(name.startswith(prefix) for name in stored):
+    if not any(name.startswith(prefix) for name in source.specs):
         prefix = ""  # written by the encoder's own class
-    names = {name.removeprefix(prefix): name for name in sorted(stored) if name.startswith(prefix)}
-    problems = Problems("the weights do not fit config.json", where=source / "model.safetensors")
+    names = {name.removeprefix(prefix): name for name in source.specs if name.startswith(prefix)}
+    problems = Problems("the weights do not fit config.json", where=source.weights)
     for name in sorted(set(names) ^ set(expected)):
         problems.add(f"{prefix}{name} is {'missing' if name in expected else 'not part of the model'}")
     for name in sorted(set(names) & set(expected)):
-        tensor, shape = stored[names[name]], expected[name].shape
-        if (tensor.shape, tensor.dtype) != (shape, torch.float32):
-            got = f"{tensor.dtype} {list(tensor.shape)}".removeprefix("torch.")
-            problems.add(f"{prefix}{name}", got=got, expected=f"float32 {list(shape)}")
+        spec = source.specs[names[name]]
+        if (spec.dtype, list(spec.shape)) != ("float32", expected[name]):
+            got = f"{spec.dtype} {list(spec.shape)}"
+            problems.add(f"{prefix}{name}", got=got, expected=f"float32 {expected[name]}")
     problems.raise_if_any()
-    model.load_state_dict({name: stored[old] for name, old in names.items()}, assign=True)
-    left_out = tuple(sorted(set(stored) - set(names.values())))
-    return model, Written(tensors=names, left_out=left_out, window=window, overlap=window // 4)
+    return {name: names[name] for name in expected}
 
 
 def _name_own_functions(folder: Path, identity: Identity, written: Written, width: int) -> None:
