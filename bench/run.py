@@ -1,6 +1,6 @@
 """A whole run of rubert, twice from an empty cache: first with everything built, then again.
 
-Prints wall time, the harness's own share, and the largest memory of all processes together. `--quick` runs at tiny scale.
+Prints wall time, the own share of the harness, and the largest memory of all processes. `--quick`: tiny scale.
 """
 
 from __future__ import annotations
@@ -81,9 +81,7 @@ def main() -> None:
             wall, peak = measured(report, Path(scratch) / "cache", scale)
             spent = ledger(read_events(report).of("time"), wall)
             print(f"rubert, {scale}, {name} run: {wall:.0f} s (wanted: under {wanted} s)")
-            print(
-                f"  harness's own {spent.own.wall_s:.1f} s = {100 * spent.own.wall_s / wall:.0f} % (wanted: at most 15 %)"
-            )
+            print(f"  harness's own {spent.own.wall_s:.1f} s = {spent.own.wall_s / wall:.0%} (wanted: at most 15%)")
             print(f"  peak memory of all processes {peak / 1e9:.1f} GB (wanted: under 12 GB)")
             for stage in spent.stages:
                 print(f"    {stage.name:<12} {stage.spent.wall_s:7.1f} s")

@@ -187,4 +187,5 @@ def _last_use(folder: Path) -> int:
 
 
 def entry_bytes(folder: Path) -> int:
+    """Bytes that an entry holds on disk."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
