@@ -84,3 +84,13 @@ def test_xdist_workers_share_one_run(cache: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert len(list(report.glob("events-*.jsonl"))) == 3  # two workers and the controller
     assert "parity holds" in done.stdout
+
+
+def test_a_folder_without_questions_is_an_error_of_pytests_own(cache: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "-p", "parity.pytest_plugin", "--model=rubert",
+         f"--report={tmp_path / 'run'}", tmp_path],
+        cwd=ROOT, env={**os.environ, "PARITY_CACHE": str(cache)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

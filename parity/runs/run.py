@@ -148,8 +148,8 @@ class Run:
 
     def finish(self, exit_status: int) -> bool:
         """Count, write the reports, and say whether parity holds."""
-        if not self.folder.is_dir():
-            return True
+        if not any(self.folder.glob("events-*.jsonl")):
+            return True  # nothing was asked, which pytest itself calls an error
         events = read_events(self.folder)
         plans = events.of("plan")
         answered = {tuple(row[key] for key in _CASE): row["status"] for row in events.of("verdict")}

@@ -1,0 +1,1 @@
+"""The parity questions. A package, so that `--pyargs parity.suites` finds it where parity is installed."""
