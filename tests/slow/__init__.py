@@ -1,0 +1,1 @@
+"""What makes environments, builds packages or starts a browser: `make test-all`."""
