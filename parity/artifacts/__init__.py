@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parity.artifacts.convert import KINDS, convert, convert_folder
 from parity.artifacts.proof import Proof, read_proof
 from parity.artifacts.source import Choices
 
-__all__ = ["KINDS", "Choices", "Proof", "convert", "convert_checkpoint", "convert_folder", "read_proof"]
+if TYPE_CHECKING:
+    from parity.models import Card
+
+__all__ = [
+    "KINDS",
+    "Choices",
+    "Proof",
+    "convert",
+    "convert_checkpoint",
+    "convert_folder",
+    "read_proof",
+    "spacy_identity",
+]
 
 
 def convert_checkpoint(
@@ -33,7 +45,21 @@ def convert_checkpoint(
     from parity.models import resolve
 
     if is_hf_folder(Path(checkpoint)):
-        return convert_folder(Path(checkpoint), out, to=to, choices=choices, form=form, force=force, **options)
+        named = spacy_identity(Path(checkpoint).absolute().name, None) if to == "spacy" else {}
+        return convert_folder(
+            Path(checkpoint), out, to=to, choices=choices, form=form, force=force, **_given(named, options)
+        )
     decided = choices or Choices()
     source = resolve(checkpoint, config=config, vocab=vocab, family=decided.family, rename=decided.rename)
-    return convert(source, out, to=to, choices=choices, form=form, force=force, **options)
+    named = spacy_identity(source.name, source.card) if to == "spacy" else {}
+    return convert(source, out, to=to, choices=choices, form=form, force=force, **_given(named, options))
+
+
+def spacy_identity(name: str, card: Card | None) -> dict[str, Any]:
+    """Name and language of a spaCy package: the card's, else the model's name and `xx`; wheel and sdist are wanted."""
+    known = {"name": card.spacy.name, "lang": card.spacy.lang} if card else {"name": name, "lang": "xx"}
+    return {**known, "package": True}
+
+
+def _given(defaults: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    return {**defaults, **{key: value for key, value in options.items() if value is not None}}

@@ -29,7 +29,7 @@ _ONNX_TYPES = {
     11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16",
 }  # fmt: skip
 # Field numbers of onnx.proto.
-_MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
+_MODEL_GRAPH, _MODEL_OPSET, _GRAPH_INITIALIZER = 7, 8, 5
 _DIMS, _TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
 _KEY, _VALUE = 1, 2
 _LONGEST = 1 << 40
@@ -139,7 +139,9 @@ def onnx_file(path: Path) -> OnnxFile:
     whole = np.memmap(path, np.uint8, "r").data
     skeleton, places = bytearray(), list[Place]()
     try:
+        found: set[int] = set()
         for field in fields(whole):
+            found.add(field.number)
             if field.number != _MODEL_GRAPH:
                 skeleton += field.encoded
                 continue
@@ -152,6 +154,9 @@ def onnx_file(path: Path) -> OnnxFile:
             skeleton += head(_MODEL_GRAPH, len(rest)) + rest
     except (KeyError, ValueError) as error:  # Malformed and bad UTF-8 are ValueErrors
         raise ParityError(f"not a readable ONNX file: {error}", where=path, remedy=_REMEDY) from error
+    if _MODEL_OPSET not in found:
+        # A file cut between two fields is well-formed; what comes last tells that it is whole.
+        raise ParityError("an ONNX file without its operator set: it was cut short", where=path, remedy=_REMEDY)
     if not places:
         raise ParityError("an ONNX file without weights", where=path, remedy=_REMEDY)
     return OnnxFile(bytes(skeleton), tuple(places))
