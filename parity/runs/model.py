@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
+from parity.artifacts import spacy_identity
 from parity.artifacts.convert import convert, derive
 from parity.artifacts.proof import read_proof
 from parity.artifacts.source import Choices, understand
@@ -128,10 +129,8 @@ class ModelRun:
         absent = missing_exporter(kind)
         if absent is not None:
             raise absent
-        card = self.source.card
-        named = (
-            {"name": card.spacy.name, "lang": card.spacy.lang} if card else {"name": self.outline.name, "lang": "xx"}
-        )
+        # The run loads the pipeline; wheel and sdist are for users.
+        named = {**spacy_identity(self.outline.name, self.source.card), "package": False}
         spent = make(kind, pytorch, folder, named if kind == "spacy" else {}, threads=self.options.threads)
         self.accounted_s += spent.wall_s
         self._time("convert", kind, wall_s=spent.wall_s, cpu_s=spent.cpu_s, peak_rss=spent.peak_rss)
