@@ -7,7 +7,10 @@ import sys
 
 import typer
 
-from parity.cli import artifacts, listings, runs, traces
+from parity.cli.artifacts import add as add_artifacts
+from parity.cli.listings import add as add_listings
+from parity.cli.runs import add as add_runs
+from parity.cli.traces import add as add_traces
 from parity.errors import ParityError
 
 app = typer.Typer(
@@ -18,8 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (artifacts, traces, runs, listings):
-    commands.add(app)
+for add in (add_artifacts, add_traces, add_runs, add_listings):
+    add(app)
 
 
 def main() -> None:

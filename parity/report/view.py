@@ -46,7 +46,7 @@ class View:
         if not told:
             return {}
         # A run tells of each model when it is first needed, and so does each of its processes.
-        merged = {key: [] for key in ("models", "inputs")}
+        merged: dict[str, list[Any]] = {key: [] for key in ("models", "inputs")}
         for row in told:
             for key, seen in merged.items():
                 seen += [entry for entry in row[key] if entry not in seen]
