@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from parity.artifacts import convert
 from parity.models import resolve
-convert(resolve(sys.argv[1], scale=sys.argv[2]), Path(sys.argv[3]), hashing=False)
+convert(resolve(sys.argv[1], config=Path(sys.argv[2]), vocab=Path(sys.argv[3])), Path(sys.argv[4]), hashing=False)
 """
 
 
@@ -81,7 +81,11 @@ def main() -> None:
         out.unlink()
         arguments = ["--config", str(large.config), "--vocab", str(large.vocab)]
         full = best([sys.executable, "-m", "parity", "convert", str(large.checkpoint), str(out), *arguments], out, 3)
-        bare = best([sys.executable, "-c", UNHASHED, "bert-large-uncased", scale, str(out)], out, 3)
+        bare = best(
+            [sys.executable, "-c", UNHASHED, str(large.checkpoint), str(large.config), str(large.vocab), str(out)],
+            out,
+            3,
+        )
         limit = 150e6 + 2 * largest
         print(f"BERT-large: cp {copied.wall_s:.2f} s for {data.stat().st_size / 1e9:.2f} GB")
         print(f"  parity convert {full.wall_s:.2f} s = {full.wall_s / copied.wall_s:.1f} times cp (wanted: at most 7)")

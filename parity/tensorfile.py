@@ -136,9 +136,16 @@ def _same_on_disk(descriptor: int, position: int, array: Array, *, block: int = 
     for start in range(0, flat.size, block):
         wanted = flat[start : start + block]
         got = os.preadv(descriptor, [buffer.data[: wanted.size]], position + start)
-        if got != wanted.size or not np.array_equal(buffer[:got], wanted):
+        if got != wanted.size or not _equal(buffer[:got], wanted):
             return False
     return True
+
+
+def _equal(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    """Byte for byte, eight at a time as far as they go."""
+    whole = one.size & ~7
+    words = one[:whole].view(np.uint64) == other[:whole].view(np.uint64)
+    return bool(words.all()) and bool((one[whole:] == other[whole:]).all())
 
 
 def read_specs(path: Path) -> tuple[dict[str, str], dict[str, tuple[TensorSpec, int]]]:

@@ -18,7 +18,7 @@ from parity.errors import Problems
 from parity.tensorfile import Array, TensorSpec, numpy_dtype
 from parity.weights import Move
 
-_TILE = 128
+_STRIP, _PITCH = 64, 16
 _FINITE_BLOCK = 1 << 18
 _HALF = {"float16", "bfloat16"}
 
@@ -124,16 +124,19 @@ def _turn(
 
 
 def contiguous(array: Array) -> Array:
-    """The array in C order; matrices are copied tile by tile, which is several times faster than NumPy's own copy."""
+    """The array in C order; matrices strip by strip, several times faster than NumPy's own copy."""
     if array.flags.c_contiguous:
         return array
     if array.ndim != 2:
         return np.ascontiguousarray(array)
-    rows, columns = array.shape
+    columns = array.shape[1]
     out = np.empty(array.shape, array.dtype)
-    for top in range(0, rows, _TILE):
-        for left in range(0, columns, _TILE):
-            out[top : top + _TILE, left : left + _TILE] = array[top : top + _TILE, left : left + _TILE]
+    # Read by whole source rows into a strip whose pitch is no power of two: such strides share a few cache lines.
+    strip = np.empty((_STRIP, array.shape[0] + _PITCH), array.dtype)
+    for left in range(0, columns, _STRIP):
+        turned = strip[: min(_STRIP, columns - left), : array.shape[0]]
+        turned[...] = array.T[left : left + _STRIP]
+        out[:, left : left + _STRIP] = turned.T
     return out
 
 
