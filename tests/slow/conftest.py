@@ -1,11 +1,12 @@
-"""A cache of this session's own, and small sources whose vocabulary covers the corpora."""
+"""A cache of this session's own, and in it small sources whose vocabulary covers the corpora."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+
+from parity.models import Source, resolve
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,12 +18,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Tiny checkpoints by card name. Read only."""
-    from parity.models import build_stand_in, card
-
-    root = tmp_path_factory.mktemp("stand-ins")
-    found = {name: root / name for name in ("rubert", "danish-bert", "bert-base-uncased")}
-    for name, folder in found.items():
-        build_stand_in(card(name), scale="tiny", folder=folder)
-    return found
+def stand_ins(own_cache: None) -> dict[str, Source]:
+    """Tiny stand-ins by card name, one of each casing. Read only."""
+    return {name: resolve(name, scale="tiny") for name in ("rubert", "danish-bert", "bert-base-uncased")}

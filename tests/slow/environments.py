@@ -1,4 +1,4 @@
-"""Programs run for a test, and virtual environments that outlive it: made on demand, made anew when their recipe changes.
+"""Programs run for a test, and virtual environments that outlive it: made on demand, and anew when the recipe changes.
 
 They lie beside the checkout's own `.venv`, or in `$PARITY_SLOW_VENVS`, and together take about 3 GB.
 """
