@@ -41,9 +41,11 @@ def convert_checkpoint(
     Raises:
         ParityError: see `convert`.
     """
+    from parity.artifacts.folder import check_free
     from parity.artifacts.hf_folder import is_hf_folder
     from parity.models import resolve
 
+    check_free(out, force=force)
     if is_hf_folder(Path(checkpoint)):
         named = spacy_identity(Path(checkpoint).absolute().name, None) if to == "spacy" else {}
         return convert_folder(

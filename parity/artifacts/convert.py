@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parity.artifacts.folder import check_free, new_folder
-from parity.artifacts.proof import Proof
-from parity.artifacts.pytorch import write_pytorch
+from parity.artifacts.hf_folder import read_hf_folder
+from parity.artifacts.proof import FILE, Proof
+from parity.artifacts.pytorch import BETWEEN, WEIGHTS, write_pytorch
 from parity.artifacts.source import Choices, understand
 from parity.errors import MissingRuntime, ParityError
 
@@ -72,10 +73,11 @@ def convert(
     kind = check_request(to, form, options)
     check_free(out, force=force)
     understood = understand(source, choices or Choices())
+    _spare([*understood.checkpoint.files, source.config, source.vocab], out)
     with understood.checkpoint, new_folder(out, force=force) as folder:
         if not kind.derive:
             return write_pytorch(understood, folder, form=form, hashing=hashing)
-        between = folder / ".pytorch"
+        between = folder / BETWEEN
         between.mkdir()
         write_pytorch(understood, between)
         proof = derive(between, folder, to=to, **options)
@@ -105,8 +107,23 @@ def convert_folder(
         raise ParityError(
             "a Hugging Face directory leaves nothing to decide", where=pytorch, remedy="leave options out"
         )
+    _spare([pytorch / "config.json"], out)
+    changed = read_hf_folder(pytorch).changed() if to != "tensorflow" else []
+    if changed:
+        raise ParityError(
+            f"{FILE} describes other weights: {len(changed)} tensors changed since, {changed[0]} among them",
+            where=pytorch,
+            remedy=f"delete {FILE} there, and the tensors are taken as they are",
+        )
     with new_folder(out, force=force) as folder:
         return derive(pytorch, folder, to=to, **options)
+
+
+def _spare(sources: Sequence[Path], out: Path) -> None:
+    """Refuse to replace, even by force, what is being converted."""
+    for path in sources:
+        if path.resolve().is_relative_to(out.resolve()):
+            raise ParityError("OUT holds the source itself", where=out, got=path.name, remedy="choose another OUT")
 
 
 def derive(pytorch: Path, folder: Path, *, to: str, **options: Any) -> Proof:
@@ -123,10 +140,14 @@ def check_request(to: str, form: str, options: Mapping[str, Any]) -> Kind:
         ParityError: an unknown kind or an option of another kind; MissingRuntime: its runtime is not installed.
     """
     if to not in KINDS:
-        raise ParityError(f"cannot convert to {to}", expected=f"one of {', '.join(KINDS)}")
+        raise ParityError(
+            f"cannot convert to {to}", expected=f"one of {', '.join(KINDS)}", remedy="choose another --to"
+        )
     kind = KINDS[to]
+    if form not in WEIGHTS:
+        raise ParityError("unknown --format", got=form, expected=" or ".join(WEIGHTS), remedy="choose one")
     if form == "bin" and to != "pytorch":
-        raise ParityError("--format belongs to --to pytorch", got=f"--to {to}")
+        raise ParityError("--format belongs to --to pytorch", got=f"--to {to}", remedy="leave it out")
     foreign = sorted(key for key, value in options.items() if value is not None and key not in kind.options)
     if foreign:
         raise ParityError(f"--{foreign[0].replace('_', '-')} does not belong to --to {to}", remedy="leave it out")

@@ -82,17 +82,13 @@ def _graph_proof(
         to=to,
         tensors=tuple(kept),
         dropped=(*base.dropped, *left),
-        files=hash_files(folder, leave_out={*weights, FILE} | _inside(folder)),
+        # Constants that are no weights (an epsilon, a mask) lie in the same files: those are proved as a whole, too.
+        files=hash_files(folder, leave_out={FILE}),
         notes={"weights": sorted(weights), "found": dict(sorted(found.items())), "compress": compress or "none"},
         parity=parity.__version__,
     )
     proof.write(folder)
     return proof
-
-
-def _inside(folder: Path) -> set[str]:
-    # The intermediate Hugging Face directory lies in the folder while it is being filled.
-    return {path.relative_to(folder).as_posix() for path in folder.glob(".pytorch/*")}
 
 
 def find_constants(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from parity.errors import ParityError
@@ -25,24 +25,37 @@ def new_folder(out: Path, *, force: bool = False) -> Iterator[Path]:
     out = Path.cwd() / out
     check_free(out, force=force)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    made = [parent for parent in out.parents if not parent.exists()]
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part.mkdir()
-    except OSError as error:
-        raise ParityError(
-            f"cannot write here: {error.strerror}", where=out.parent, remedy="choose another OUT"
-        ) from error
-    try:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            part.mkdir()
+        except OSError as error:
+            what = f"cannot write here: {error.strerror}"
+            raise ParityError(what, where=out.parent, remedy="choose another OUT") from error
         yield part
-        if out.exists() or out.is_symlink():
-            old = out.with_name(f".{out.name}.{os.getpid()}.old")
-            out.rename(old)
-            part.rename(out)
-            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-        else:
-            part.rename(out)
+        # What came there in the meantime is not ours to replace.
+        check_free(out, force=force)
+        _put(part, out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+
+
+def _put(part: Path, out: Path) -> None:
+    if not out.exists() and not out.is_symlink():
+        part.rename(out)
+        return
+    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    out.rename(old)
+    try:
+        part.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
+    shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
 
 
 def check_free(out: Path, *, force: bool) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from parity.artifacts.proof import FILE, Proof, read_proof
+from parity.artifacts.proof import FILE, Proof, TensorProof, read_proof, sha256_array
 from parity.artifacts.source import read_json
 from parity.errors import ParityError
 from parity.families import family
@@ -53,8 +53,11 @@ class HfFolder:
         }
 
     def as_proof(self) -> Proof:
-        """The proof of the directory, or one that only states what was read, to be filled in."""
-        return self.proof or Proof(
+        """The directory's proof, or, where parity wrote none, one in which every tensor is its own source."""
+        if self.proof is not None:
+            # Trained further in its place, it may have another head than the one that was converted.
+            return replace(self.proof, head=self.head.name, labels=self.labels)
+        return Proof(
             to="pytorch",
             family=self.family.name,
             head=self.head.name,
@@ -66,10 +69,33 @@ class HfFolder:
             epsilon=self.config.epsilon,
             casing={},
             assumptions=(),
-            tensors=(),
+            tensors=tuple(self._line(name) for name in self.specs),
             dropped=(),
             tied=(),
         )
+
+    def changed(self) -> list[str]:
+        """Tensors that are not as the directory's proof says; none without a proof."""
+        if self.proof is None:
+            return []
+        lines = {line.target: line for line in self.proof.tensors}
+        return sorted({name for name in lines if not self.holds(lines[name])} | (self.specs.keys() - lines.keys()))
+
+    def holds(self, line: TensorProof) -> bool:
+        """Is this tensor still what that line of a proof says?"""
+        if line.target not in self.specs:
+            return False
+        found = self._line(line.target)
+        return (found.target_dtype, found.target_shape, found.target_sha256) == (
+            line.target_dtype,
+            line.target_shape,
+            line.target_sha256,
+        )
+
+    def _line(self, name: str) -> TensorProof:
+        array = self.read(name)
+        digest, dtype = sha256_array(array), array.dtype.name
+        return TensorProof(name, name, "copy", array.shape, array.shape, dtype, dtype, digest, digest)
 
 
 def is_hf_folder(path: Path) -> bool:
@@ -78,7 +104,7 @@ def is_hf_folder(path: Path) -> bool:
         return False
     try:
         return "architectures" in json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -108,5 +134,10 @@ def read_hf_folder(folder: Path) -> HfFolder:
     if head is None:
         known = ", ".join(head.target_class for head in architecture.all_heads)
         raise ParityError("unknown class", where=folder / "config.json", got=named, expected=f"one of {known}")
-    labels = len(raw.get("id2label", {})) if architecture.has_labels(head) else 0
+    if config.layers > len(specs):
+        what = "num_hidden_layers does not fit the weights beside it"
+        raise ParityError(what, where=folder / "config.json", got=config.layers, remedy=_REMEDY)
+    names = raw.get("id2label")
+    # transformers writes the names of two classes only where they are not its own.
+    labels = (len(names) if isinstance(names, dict) else 2) if architecture.has_labels(head) else 0
     return HfFolder(folder, weights, architecture, config, head, labels, specs, proof)

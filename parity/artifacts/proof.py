@@ -6,7 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import UnionType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -75,9 +76,14 @@ class Proof:
     parity: str = ""
     format: int = FORMAT
 
+    def text(self) -> str:
+        """What `conversion.json` holds: the proof, and last the SHA-256 of all before, which tells a changed proof."""
+        body = json.dumps(asdict(self), ensure_ascii=False, indent=1)
+        return f'{body[:-2]},\n "seal": "{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n'
+
     def write(self, folder: Path) -> None:
         """Write `conversion.json` into `folder`."""
-        (folder / FILE).write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(self.text(), encoding="utf-8")
 
 
 def read_proof(folder: Path) -> Proof:
@@ -93,20 +99,48 @@ def read_proof(folder: Path) -> Proof:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] != FORMAT:
-            raise ParityError("proof of another format version", where=path, got=raw["format"], expected=FORMAT)
+            got = raw["format"]
+            raise ParityError("proof of another format version", where=path, got=got, expected=FORMAT, remedy=remedy)
         known = {f.name: raw[f.name] for f in fields(Proof)}
-        known["tensors"] = tuple(_item(TensorProof, entry) for entry in raw["tensors"])
-        known["dropped"] = tuple(_item(Dropped, entry) for entry in raw["dropped"])
-        known["tied"] = tuple(_item(Tied, entry) for entry in raw["tied"])
-        known["assumptions"] = tuple(str(entry) for entry in raw["assumptions"])
-        return Proof(**known)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ParityError(f"the proof is damaged: {error!r}", where=path, remedy="convert again") from error
+        for name, kind in {"tensors": TensorProof, "dropped": Dropped, "tied": Tied}.items():
+            known[name] = tuple(_item(kind, entry) for entry in raw[name])
+        known["assumptions"] = tuple(raw["assumptions"])
+        found = Proof(**known)
+        _check(found)
+        return found
+    except OSError as error:
+        raise ParityError(f"cannot be read: {error.strerror}", where=path, remedy="check the path") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ParityError(f"the proof is damaged: {error!r:.200}", where=path, remedy="convert again") from error
+
+
+_KINDS: Mapping[str, type | UnionType] = {
+    **dict.fromkeys(("config", "casing", "files", "notes"), dict),
+    **dict.fromkeys(("assumptions", "tensors", "dropped", "tied", "source_shape", "target_shape"), tuple),
+    **dict.fromkeys(("labels", "format"), int),
+    "epsilon": int | float,
+}
+_ITEMS = {"assumptions": str, "source_shape": int, "target_shape": int}
+
+
+def _check(part: Any) -> None:
+    """Every field is of its kind, and no file lies outside the folder."""
+    for f in fields(part):
+        value, kind = getattr(part, f.name), _KINDS.get(f.name, str)
+        if not isinstance(value, kind):
+            raise TypeError(f"{f.name} is {value!r:.60}")
+        if isinstance(value, tuple) and f.name in _ITEMS and not all(type(item) is _ITEMS[f.name] for item in value):
+            raise TypeError(f"{f.name} is {value!r:.60}")
+    for name, digest in getattr(part, "files", {}).items():
+        place = PurePosixPath(name)
+        if not isinstance(digest, str) or place.is_absolute() or ".." in place.parts:
+            raise ValueError(f"{name!r:.60} is no file of this folder")
 
 
 def _item(kind: type[_T], entry: Mapping[str, Any]) -> _T:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    return kind(**values)
+    item = kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+    _check(item)
+    return item
 
 
 def sha256_array(array: Array) -> str:

@@ -16,6 +16,9 @@ from parity.errors import MissingRuntime, ParityError, Problems
 from parity.tensorfile import Array, write_tensors
 
 WEIGHTS = {"safetensors": "model.safetensors", "bin": "pytorch_model.bin"}
+METADATA = {"format": "pt"}
+BETWEEN = ".pytorch"
+"""Where the Hugging Face directory lies while another kind of artifact is made from it."""
 
 
 def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetensors", hashing: bool = True) -> Proof:
@@ -30,8 +33,6 @@ def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetens
     Raises:
         ParityError: unreadable or non-finite weights; MissingRuntime: `bin` without PyTorch.
     """
-    if form not in WEIGHTS:
-        raise ParityError("unknown weight format", got=form, expected=" or ".join(WEIGHTS))
     checkpoint, dtypes = understood.checkpoint, understood.dtypes
     problems = Problems("weights that are no numbers", where=checkpoint.prefix)
     proofs: list[TensorProof] = []
@@ -43,7 +44,7 @@ def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetens
 
     specs = target_specs(understood.plan.moves, dtypes)
     if form == "safetensors":
-        write_tensors(folder / WEIGHTS[form], specs, arrays(), metadata={"format": "pt"})
+        write_tensors(folder / WEIGHTS[form], specs, arrays(), metadata=METADATA)
     else:
         _write_bin(folder / WEIGHTS[form], [spec.name for spec in specs], arrays(), dict(understood.table.tied))
     problems.raise_if_any()
@@ -82,7 +83,8 @@ def make_proof(
         tensors=tensors,
         dropped=tuple(Dropped(name, reason) for name, reason in understood.plan.dropped),
         tied=tuple(Tied(target, other) for target, other in understood.table.tied),
-        files=hash_files(folder, leave_out={weights, FILE}),
+        # The tensors of a .safetensors are proved one by one; of a .bin only PyTorch knows where they lie.
+        files=hash_files(folder, leave_out={weights, FILE} if weights == WEIGHTS["safetensors"] else {FILE}),
         notes={"weights": weights},
         parity=parity.__version__,
     )
@@ -90,10 +92,11 @@ def make_proof(
 
 def hash_files(folder: Path, *, leave_out: set[str]) -> dict[str, str]:
     """SHA-256 of every file below `folder` but those left out, by relative name."""
+    files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {
-        path.relative_to(folder).as_posix(): sha256_file(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.relative_to(folder).as_posix() not in leave_out
+        name.as_posix(): sha256_file(path)
+        for name, path in files.items()
+        if name.as_posix() not in leave_out and name.parts[0] != BETWEEN
     }
 
 

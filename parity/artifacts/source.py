@@ -114,6 +114,8 @@ def read_json(path: Path) -> dict[str, Any]:
         if path.stat().st_size > _MAX_CONFIG:
             raise ParityError("too large for a config", where=path, got=f"{path.stat().st_size} bytes", remedy=remedy)
         value = json.loads(path.read_text(encoding="utf-8"))
+        # Half a surrogate pair can be escaped in JSON, but never be written again.
+        json.dumps(value, ensure_ascii=False).encode()
     except OSError as error:
         raise ParityError(f"cannot read the config: {error.strerror}", where=path, remedy=remedy) from error
     except (ValueError, RecursionError) as error:
@@ -204,6 +206,8 @@ def _check_shapes(
                 expected=list(variable.shape),
                 remedy="take the config that was published with this checkpoint (--config FILE)",
             )
+    if labels < 1:
+        problems.add("the classifier has no classes", got=0, remedy="take another checkpoint")
     problems.raise_if_any()
     return labels if architecture.has_labels(head) else 0
 

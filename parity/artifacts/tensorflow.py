@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import parity
-from parity.artifacts.hf_folder import read_hf_folder
-from parity.artifacts.proof import FILE, Proof, TensorProof
+from parity.artifacts.hf_folder import HfFolder, read_hf_folder
+from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, sha256_array
 from parity.artifacts.pytorch import hash_files
-from parity.artifacts.stream import stream
+from parity.artifacts.stream import stream, target_dtype
 from parity.checkpoints import write_bundle
 from parity.errors import ParityError, Problems
 from parity.tensorfile import Array, TensorSpec
-from parity.weights import plan
+from parity.weights import Drop, plan
 
 PREFIX = "bert_model.ckpt"
+_BUFFERS = (Drop("*.position_ids", "the numbers 0, 1, 2, ..., not a weight"),)
 
 
 def derive(pytorch: Path, folder: Path) -> Proof:
@@ -32,12 +33,19 @@ def derive(pytorch: Path, folder: Path) -> Proof:
     """
     hf = read_hf_folder(pytorch)
     table = hf.family.table(hf.config, hf.head)
+    # What the head's class does not have, a directory saved by transformers does not hold.
+    absent = sorted(hf.family.unused_by_class(hf.head) - set(hf.specs))
+    table = replace(table, rules=tuple(rule for rule in table.rules if rule.target not in absent))
     shapes = {name: spec.shape for name, spec in hf.specs.items() if name not in dict(table.tied)}
-    planned = plan(table.inverted(), shapes, where=hf.weights)
+    planned = plan(replace(table.inverted(), drops=_BUFFERS), shapes, where=hf.weights)
+    tied = _tied(hf, dict(table.tied))
+    _check_fit(hf, {move.target: move.target_shape for move in planned.moves})
     origin = {line.source: line for line in hf.proof.tensors} if hf.proof else {}
     problems = Problems("weights that are no numbers", where=hf.weights)
     dtypes = {name: spec.dtype for name, spec in hf.specs.items()}
-    narrow = {move.target: origin[move.target].source_dtype for move in planned.moves if move.target in origin}
+    # Widened weights go back to what they were; trained further they would lose by it.
+    narrow = {line.source: line.source_dtype for line in origin.values() if _widened(line) and hf.holds(line)}
+    wide = {move.target: target_dtype(dtypes[move.source]) for move in planned.moves}
     proofs: list[TensorProof] = []
 
     def arrays() -> Iterator[Array]:
@@ -46,8 +54,7 @@ def derive(pytorch: Path, folder: Path) -> Proof:
             yield turned.array
 
     specs = [
-        TensorSpec(move.target, narrow.get(move.target, dtypes[move.source]), move.target_shape)
-        for move in planned.moves
+        TensorSpec(move.target, narrow.get(move.target, wide[move.target]), move.target_shape) for move in planned.moves
     ]
     write_bundle(folder / PREFIX, specs, arrays())
     problems.raise_if_any()
@@ -58,23 +65,46 @@ def derive(pytorch: Path, folder: Path) -> Proof:
             "no vocab.txt in the Hugging Face directory", where=pytorch, remedy="save its tokenizer there"
         )
     shutil.copyfile(pytorch / "vocab.txt", folder / "vocab.txt")
-    changed = [line.target for line in proofs if line.target in origin and not _same(line, origin[line.target])]
-    weights = {f"{PREFIX}.index", f"{PREFIX}.data-00000-of-00001"}
+    made = {line.target: line.target_sha256 for line in proofs}
+    before = {line.source: line.source_sha256 for line in origin.values()}
+    changed = [name for name in sorted(made | before) if made.get(name) != before.get(name)]
+    data = f"{PREFIX}.data-00000-of-00001"
+    base = hf.as_proof()
     proof = replace(
-        hf.as_proof(),
+        base,
         to="tensorflow",
         tensors=tuple(proofs),
+        dropped=(*base.dropped, *(Dropped(*pair) for pair in (*planned.dropped, *tied))),
         tied=(),
-        files=hash_files(folder, leave_out={*weights, FILE}),
-        notes={"weights": PREFIX, "origin": _origin(bool(origin), changed)},
+        files=hash_files(folder, leave_out={data, FILE}),
+        notes={"weights": PREFIX, "origin": _origin(bool(origin), changed), "absent": absent},
         parity=parity.__version__,
     )
     proof.write(folder)
     return proof
 
 
-def _same(line: TensorProof, origin: TensorProof) -> bool:
-    return line.target_sha256 == origin.source_sha256
+def _tied(hf: HfFolder, tied: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What the directory holds twice, and where it stands once; the original has no place for two values."""
+    problems = Problems("tied tensors with values of their own", where=hf.weights)
+    found = [(name, f"the same as {other}") for name, other in tied.items() if name in hf.specs]
+    for name, _ in found:
+        if sha256_array(hf.read(name)) != sha256_array(hf.read(tied[name])):
+            problems.add(f"{name} is not {tied[name]}", remedy="the original ties them: train with them tied")
+    problems.raise_if_any()
+    return found
+
+
+def _check_fit(hf: HfFolder, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    problems = Problems("the config does not fit the weights", where=hf.folder)
+    for key, said, held, variable in hf.family.misfits(hf.config, shapes):
+        remedy = "write the config that belongs to the weights, and delete conversion.json if it is of other weights"
+        problems.add(f"{key} does not fit {variable}", got=said, expected=held, remedy=remedy)
+    problems.raise_if_any()
+
+
+def _widened(line: TensorProof) -> bool:
+    return line.source_dtype != line.target_dtype
 
 
 def _origin(known: bool, changed: list[str]) -> str:

@@ -11,10 +11,11 @@ import numpy as np
 
 from parity.artifacts.graph_constants import Constant, ir_constants, onnx_constants
 from parity.artifacts.hf_folder import is_hf_folder
-from parity.artifacts.proof import Proof, TensorProof, read_proof, sha256_array, sha256_file
+from parity.artifacts.proof import FILE, Proof, TensorProof, read_proof, sha256_array, sha256_file
+from parity.artifacts.pytorch import METADATA, WEIGHTS
 from parity.checkpoints import open_checkpoint
 from parity.errors import BrokenParity, MissingRuntime, ParityError, Problems
-from parity.tensorfile import Array, map_tensors, numpy_dtype, read_specs
+from parity.tensorfile import Array, TensorSpec, header_bytes, map_tensors, numpy_dtype, read_specs
 from parity.weights.operations import OPERATIONS
 
 Reader = Callable[[str], Array]
@@ -45,14 +46,24 @@ def verify(folder: Path, *, source: Path | None = None) -> Verified:
         ParityError: there is no proof, or a file is unreadable.
     """
     proof = read_proof(folder)
+    if proof.to not in _CHECKS:
+        got, expected = proof.to, f"one of {', '.join(_CHECKS)}"
+        raise ParityError("an artifact of an unknown kind", where=folder / FILE, got=got, expected=expected)
     problems = Problems("the artifact is not what its proof says", where=folder)
+    if (folder / FILE).read_bytes() != proof.text().encode():
+        problems.add(f"{FILE} was changed since conversion", remedy="convert again")
     for name, digest in proof.files.items():
         path = folder / name
         if not path.is_file():
             problems.add(f"{name} is missing", remedy="convert again")
         elif sha256_file(path) != digest:
             problems.add(f"{name} was changed since conversion", remedy="convert again")
-    _CHECKS[proof.to](folder, proof, problems)
+    try:
+        _CHECKS[proof.to](folder, proof, problems)
+    except MissingRuntime:
+        raise
+    except ParityError as error:
+        problems.extend([error])
     checked = _check_source(proof, source, problems) if source is not None else 0
     problems.raise_if_any(BrokenParity)
     return Verified(proof, len(proof.tensors), len(proof.files), checked)
@@ -86,17 +97,31 @@ def _back(array: Array, line: TensorProof) -> Array:
 
 
 def _check_pytorch(folder: Path, proof: Proof, problems: Problems) -> None:
-    path = folder / str(proof.notes.get("weights"))
-    if path.suffix == ".safetensors" and path.is_file():
-        _check_named(read_specs(path)[1], lambda name: map_tensors(path, [name])[name], proof, problems)
-    elif path.is_file():
+    named = str(proof.notes.get("weights"))
+    for other in sorted({*WEIGHTS.values()} - {named}):
+        if (folder / other).exists():
+            problems.add(f"{other} is not in the proof, and may be loaded in place of {named}", remedy="remove it")
+    path = folder / named
+    if named not in WEIGHTS.values() or not path.is_file():
+        problems.add(f"{named} is missing", remedy="convert again")
+    elif named == WEIGHTS["safetensors"]:
+        _check_safetensors(path, proof, problems)
+    else:
         state = _load_bin(path)
         for tie in proof.tied:
-            if tie.target not in state or not np.array_equal(state[tie.target](), state[tie.same_as]()):
+            both = tie.target in state and tie.same_as in state
+            if not both or not np.array_equal(state[tie.target](), state[tie.same_as]()):
                 problems.add(f"{tie.target} is not tied to {tie.same_as}", remedy="convert again")
         _check_named(state, lambda name: state[name](), proof, problems)
-    else:
-        problems.add(f"{path.name} is missing", remedy="convert again")
+
+
+def _check_safetensors(path: Path, proof: Proof, problems: Problems) -> None:
+    _check_named(read_specs(path)[1], lambda name: map_tensors(path, [name])[name], proof, problems)
+    specs = [TensorSpec(line.target, line.target_dtype, line.target_shape) for line in proof.tensors]
+    written = header_bytes(specs, METADATA)
+    with path.open("rb") as file:
+        if file.read(len(written)) != written:
+            problems.add(f"the header of {path.name} was changed since conversion", remedy="convert again")
 
 
 def _load_bin(path: Path) -> Mapping[str, Callable[[], Array]]:
@@ -104,7 +129,10 @@ def _load_bin(path: Path) -> Mapping[str, Callable[[], Array]]:
         import torch
     except ImportError as error:
         raise MissingRuntime("a .bin is read by PyTorch itself", remedy='pip install "parity[torch]"') from error
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises what its zip, pickle and storage readers raise
+        raise ParityError("not readable by PyTorch", where=path, got=type(error).__name__) from error
     return {name: tensor.numpy for name, tensor in state.items()}
 
 
@@ -139,20 +167,25 @@ _CHECKS: Mapping[str, Callable[[Path, Proof, Problems], None]] = {
 
 
 def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
-    if is_hf_folder(source):
-        tensors = map_tensors(source / "model.safetensors")
+    folder = is_hf_folder(source)
+    if folder:
+        tensors = map_tensors(source / WEIGHTS["safetensors"])
         names, read = set(tensors), tensors.__getitem__
     else:
         checkpoint = open_checkpoint(source)
         names, read = set(checkpoint.entries), checkpoint.read
-    claimed = {line.source for line in proof.tensors} | {entry.source for entry in proof.dropped}
-    for name in sorted(names - claimed):
+    # An artifact is made by way of a Hugging Face directory: either end of that way may be named as its source.
+    ours = {line.source: (line.source_dtype, line.source_sha256) for line in proof.tensors}
+    if folder != (proof.to == "tensorflow") and not ours.keys() <= names:
+        ours = {line.target: (line.target_dtype, line.target_sha256) for line in proof.tensors}
+    left = {entry.source for entry in proof.dropped} | {tie.target for tie in proof.tied}
+    for name in sorted(names - ours.keys() - left):
         problems.add(
             f"{name} of {source.name} is neither converted nor dropped", remedy="convert again from this source"
         )
-    for line in proof.tensors:
-        if line.source not in names:
-            problems.add(f"{source.name} has no {line.source}", remedy="name the checkpoint this was converted from")
-        elif sha256_array(read(line.source)) != line.source_sha256:
-            problems.add(f"{line.source} of {source.name} has other values than the proof says")
-    return len(proof.tensors)
+    for name, (dtype, digest) in ours.items():
+        if name not in names:
+            problems.add(f"{source.name} has no {name}", remedy="name the checkpoint this was converted from")
+        elif sha256_array(read(name).astype(numpy_dtype(dtype), copy=False)) != digest:
+            problems.add(f"{name} of {source.name} has other values than the proof says")
+    return len(ours)

@@ -23,7 +23,7 @@ def family(name: str) -> Family:
         raise ParityError(
             f"unknown family {name}",
             expected=f"one of {', '.join(FAMILIES)}",
-            remedy=f"did you mean {near[0]}?" if near else None,
+            remedy=f"did you mean {near[0]}?" if near else "leave it out: the variables' names tell it",
         )
     found: Family = importlib.import_module(FAMILIES[name]).FAMILY
     return found
