@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,11 @@ class HfFolder:
 
     def read(self, name: str) -> Array:
         """One tensor, a view on the file."""
-        return map_tensors(self.weights, [name])[name]
+        return self._tensors[name]
+
+    @cached_property
+    def _tensors(self) -> Mapping[str, Array]:
+        return map_tensors(self.weights)
 
     def source_config(self) -> dict[str, Any]:
         """The original's config file for this model."""

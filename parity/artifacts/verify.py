@@ -15,7 +15,7 @@ from parity.artifacts.proof import FILE, Proof, TensorProof, read_proof, sha256_
 from parity.artifacts.pytorch import METADATA, WEIGHTS
 from parity.checkpoints import open_checkpoint
 from parity.errors import BrokenParity, MissingRuntime, ParityError, Problems
-from parity.tensorfile import Array, TensorSpec, header_bytes, map_tensors, numpy_dtype, read_specs
+from parity.tensorfile import Array, TensorSpec, header_bytes, map_tensors, numpy_dtype
 from parity.weights.operations import OPERATIONS
 
 Reader = Callable[[str], Array]
@@ -116,7 +116,8 @@ def _check_pytorch(folder: Path, proof: Proof, problems: Problems) -> None:
 
 
 def _check_safetensors(path: Path, proof: Proof, problems: Problems) -> None:
-    _check_named(read_specs(path)[1], lambda name: map_tensors(path, [name])[name], proof, problems)
+    tensors = map_tensors(path)
+    _check_named(tensors, tensors.__getitem__, proof, problems)
     specs = [TensorSpec(line.target, line.target_dtype, line.target_shape) for line in proof.tensors]
     written = header_bytes(specs, METADATA)
     with path.open("rb") as file:
@@ -139,6 +140,10 @@ def _load_bin(path: Path) -> Mapping[str, Callable[[], Array]]:
 def _check_tensorflow(folder: Path, proof: Proof, problems: Problems) -> None:
     with open_checkpoint(folder / str(proof.notes.get("weights"))) as checkpoint:
         _check_named(checkpoint.entries, checkpoint.read, proof, problems)
+        held = sum(entry.nbytes for entry in checkpoint.entries.values())
+        size = sum(file.stat().st_size for file in checkpoint.files[1:])
+        if held != size:
+            problems.add(f"{checkpoint.files[1].name} holds bytes that are no tensor's", got=size, expected=held)
 
 
 def _check_constants(constants: Iterable[Constant], proof: Proof, problems: Problems) -> None:
