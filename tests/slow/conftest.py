@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from parity.models import Source, resolve
+
+sys.path.append(str(Path(__file__).parents[1] / "report"))  # synthetic_run
 
 
 @pytest.fixture(scope="session", autouse=True)
