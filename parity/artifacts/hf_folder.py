@@ -108,7 +108,8 @@ def is_hf_folder(path: Path) -> bool:
     if not (path / "config.json").is_file() or not (path / "model.safetensors").is_file():
         return False
     try:
-        return "architectures" in json.loads((path / "config.json").read_text(encoding="utf-8"))
+        raw = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        return isinstance(raw, dict) and "architectures" in raw
     except (OSError, ValueError, TypeError, RecursionError):
         return False
 
@@ -134,11 +135,15 @@ def read_hf_folder(folder: Path) -> HfFolder:
         # Unlike in Google's files, "gelu" always means erf in transformers.
         erf = "erf" if raw.get("hidden_act") == "gelu" else None
         config = architecture.read_config(raw, where=folder / "config.json", activation=erf)
-    named = (raw.get("architectures") or [None])[0]
+    classes = raw.get("architectures")
+    named = classes[0] if isinstance(classes, list) and classes else classes
     head = next((head for head in architecture.all_heads if head.target_class == named), None)
     if head is None:
         known = ", ".join(head.target_class for head in architecture.all_heads)
-        raise ParityError("unknown class", where=folder / "config.json", got=named, expected=f"one of {known}")
+        remedy = "name the class under architectures"
+        raise ParityError(
+            "unknown class", where=folder / "config.json", got=named, expected=f"one of {known}", remedy=remedy
+        )
     if config.layers > len(specs):
         what = "num_hidden_layers does not fit the weights beside it"
         raise ParityError(what, where=folder / "config.json", got=config.layers, remedy=_REMEDY)

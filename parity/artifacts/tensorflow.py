@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from parity.artifacts.stream import stream, target_dtype
 from parity.checkpoints import write_bundle
 from parity.errors import ParityError, Problems
 from parity.tensorfile import Array, TensorSpec
-from parity.weights import Drop, plan
+from parity.weights import Drop, Move, plan
 
 PREFIX = "bert_model.ckpt"
 _BUFFERS = (Drop("*.position_ids", "the numbers 0, 1, 2, ..., not a weight"),)
@@ -39,7 +39,7 @@ def derive(pytorch: Path, folder: Path) -> Proof:
     shapes = {name: spec.shape for name, spec in hf.specs.items() if name not in dict(table.tied)}
     planned = plan(replace(table.inverted(), drops=_BUFFERS), shapes, where=hf.weights)
     tied = _tied(hf, dict(table.tied))
-    _check_fit(hf, {move.target: move.target_shape for move in planned.moves})
+    _check_fit(hf, planned.moves)
     origin = {line.source: line for line in hf.proof.tensors} if hf.proof else {}
     problems = Problems("weights that are no numbers", where=hf.weights)
     dtypes = {name: spec.dtype for name, spec in hf.specs.items()}
@@ -95,9 +95,13 @@ def _tied(hf: HfFolder, tied: Mapping[str, str]) -> list[tuple[str, str]]:
     return found
 
 
-def _check_fit(hf: HfFolder, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    problems = Problems("the config does not fit the weights", where=hf.folder)
-    for key, said, held, variable in hf.family.misfits(hf.config, shapes):
+def _check_fit(hf: HfFolder, moves: Sequence[Move]) -> None:
+    problems = Problems("the weights are not what the config says", where=hf.folder)
+    for move in moves:
+        dtype = hf.specs[move.source].dtype
+        if target_dtype(dtype) not in ("float32", "float64"):
+            problems.add(f"{move.source} is no floating point tensor", got=dtype, remedy="save the model unquantised")
+    for key, said, held, variable in hf.family.misfits(hf.config, {move.target: move.target_shape for move in moves}):
         remedy = "write the config that belongs to the weights, and delete conversion.json if it is of other weights"
         problems.add(f"{key} does not fit {variable}", got=said, expected=held, remedy=remedy)
     problems.raise_if_any()
