@@ -14,6 +14,8 @@ from parity.tensorfile import Array
 
 BLOCK: Final = 1 << 16
 """Elements of a block. Measured: below it NumPy's cost per call shows, far above it the cache's size."""
+STRIP: Final = 1 << 13
+"""Columns of a block at most. Longer rows would be summed by BLAS threads, which spin, and split sums by their number."""
 
 Matrices: TypeAlias = Mapping[Party, Array]
 Rows: TypeAlias = NDArray[np.intp]
@@ -36,7 +38,7 @@ class Tile:
 
     def part(self, positions: Floats) -> Floats:
         """This tile's place in an array made by `per_position`."""
-        place: Floats = positions[self.left // BLOCK, self.start : self.start + self.shape[0]]
+        place: Floats = positions[self.left // _strip(), self.start : self.start + self.shape[0]]
         return place
 
 
@@ -44,7 +46,8 @@ def tiles(matrices: Matrices, real: Rows | None) -> Iterator[Tile]:
     """All tiles in order; `real` holds the ascending numbers of the rows to be compared, None means all."""
     height, width = matrices["candidate"].shape
     compared = height if real is None else len(real)
-    step, across = max(1, BLOCK // max(width, 1)), max(1, min(width, BLOCK))
+    across = max(1, min(width, _strip()))
+    step = max(1, BLOCK // across)
     for start in range(0, compared, step):
         rows: slice | Rows = slice(start, min(start + step, compared))
         if real is not None:
@@ -58,4 +61,8 @@ def tiles(matrices: Matrices, real: Rows | None) -> Iterator[Tile]:
 
 def per_position(compared: int, width: int) -> Floats:
     """Zeros, one per strip of columns and compared position: float64 [strips, n]; summed over strips at the end."""
-    return np.zeros((max(1, -(-width // BLOCK)), compared))
+    return np.zeros((max(1, -(-width // _strip())), compared))
+
+
+def _strip() -> int:
+    return min(STRIP, BLOCK)
