@@ -24,12 +24,22 @@ class ParityError(Exception):
         self.what, self.where, self.got, self.expected, self.remedy = what, where, got, expected, remedy
 
     def __str__(self) -> str:
-        facts = [
-            f"{name} {value}" for name, value in (("got", self.got), ("expected", self.expected)) if value is not None
-        ]
-        text = f"{self.where}: {self.what}" if self.where is not None else self.what
+        named = (("got", self.got), ("expected", self.expected))
+        facts = [f"{name} {_on_one_line(value)}" for name, value in named if value is not None]
+        text = f"{_on_one_line(self.where)}: {self.what}" if self.where is not None else self.what
         text += f" ({', '.join(facts)})" if facts else ""
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return _harmless(f"{text}; {self.remedy}" if self.remedy else text)
+
+
+def _on_one_line(value: object) -> str:
+    return str(value).replace("\n", "\\n")
+
+
+def _harmless(text: str) -> str:
+    """Names come from files of others: what would command a terminal is spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 class BrokenParity(ParityError):
@@ -84,4 +94,4 @@ class Problems:
 
 def _without_place(problem: ParityError, place: str | PathLike[str] | None) -> str:
     text = str(problem)
-    return text.removeprefix(f"{place}: ") if place is not None else text
+    return text.removeprefix(_harmless(f"{_on_one_line(place)}: ")) if place is not None else text

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from parity.checkpoints import open_checkpoint
+from parity.checkpoints.index import shown
 from parity.errors import ParityError
 from parity.families import detect
 from parity.families.base import Family
@@ -49,7 +50,8 @@ class Inspection:
     def to_text(self) -> str:
         """For people: summary first, then a line per tensor."""
         model = [line for line in self.tensors if line.role == "model"]
-        width = max((len(line.name) for line in self.tensors), default=0)
+        names = [shown(line.name) for line in self.tensors]
+        width = max(map(len, names), default=0)
         head = [
             f"{self.prefix}: {self.format}, {len(self.tensors)} tensors, {_size(sum(t.nbytes for t in self.tensors))}",
             *(f"  {name}  {_size(size)}" for name, size in self.files),
@@ -62,11 +64,11 @@ class Inspection:
             "",
         ]
         lines = [
-            f"{line.name:<{width}}  {line.dtype:<8} {'x'.join(map(str, line.shape)) or 'scalar':<14}"
+            f"{name:<{width}}  {line.dtype:<8} {'x'.join(map(str, line.shape)) or 'scalar':<14}"
             + (f" in {line.slices} slices" if line.slices > 1 else "")
             + (f" of {len(line.shards)} shards" if len(line.shards) > 1 else "")
             + (f"  ({line.role})" if line.role != "model" else "")
-            for line in self.tensors
+            for name, line in zip(names, self.tensors, strict=True)
         ]
         return "\n".join([*head, *lines])
 
@@ -103,8 +105,11 @@ def inspection(path: Path) -> Inspection:
 
 def _role(name: str, variables: Collection[str], state: Sequence[Drop]) -> str:
     reason = reason_to_drop(name, variables, state)
+    if reason is None:
+        return "model"
     # One slot of a hundred variables is one kind of thing.
-    return "model" if reason is None else reason.partition(" of ")[0]
+    kind = reason.partition(" of ")[0]
+    return kind if kind.startswith("optimizer slot ") else reason
 
 
 def _size(nbytes: int) -> str:
