@@ -27,6 +27,17 @@ def test_only_what_is_known_is_said_and_zero_is_known(fields: dict[str, object],
     assert str(ParityError("wrong", **fields)) == text  # type: ignore[arg-type]
 
 
+def test_text_from_outside_neither_commands_a_terminal_nor_breaks_lines() -> None:
+    error = ParityError("no \x1b[31mtensor\r å ж", where="a\nb", got="x\ny", expected="\u2028", remedy="mend\tit")
+    assert str(error) == r"a\nb: no \x1b[31mtensor\r å ж (got x\ny, expected \u2028); mend\tit"
+    problems = Problems("wrong", where="a\x07b")
+    problems.add("one")
+    problems.add("two")
+    with pytest.raises(ParityError) as caught:
+        problems.raise_if_any()
+    assert str(caught.value).splitlines() == [r"a\x07b: wrong: 2 problems", "  - one", "  - two"]
+
+
 def test_each_kind_has_its_exit_code() -> None:
     assert [kind.exit_code for kind in (ParityError, BrokenParity, MissingRuntime)] == [2, 1, 3]
     assert issubclass(BrokenParity, ParityError)

@@ -1,0 +1,155 @@
+"""The tokenizer files against what the original tokenizer did with 232 texts, by `tokenizers` and by transformers."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_bert import CYRILLIC, ERF, VOCAB, write_source
+
+from parity.artifacts import Choices, convert_checkpoint
+from parity.artifacts.tokenizer_ids import by_tokenizers, by_transformers, first_difference
+from parity.errors import MissingRuntime, ParityError
+from parity.inputs.wordpiece import Tokenizer, read_vocab
+
+pytest.importorskip("tokenizers", reason='pip install "parity[torch]"')
+
+CASES = [(case, mode) for case in (ERF, CYRILLIC) for mode in ("lower", "cased")]
+# Where the libraries cannot be told to do as the original: they keep private-use characters apart from control
+# characters, and take special tokens in a text for special where the original cuts them at the brackets.
+DOCUMENTED = {
+    "private\ue000use \U000f0000",
+    "[CLS] hello [SEP]",
+    "[MASK] is a [UNK] word [PAD]",
+    "hello[MASK]world",
+}
+
+
+@cache
+def items(case: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((case / "tokens.json").read_text(encoding="utf-8"))["items"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Path, str], Path]:
+    base = tmp_path_factory.mktemp("tokenizers")
+    made = {}
+    for case, mode in CASES:
+        made[case, mode] = base / f"{case.name}-{mode}"
+        convert_checkpoint(str(case), made[case, mode], choices=Choices(lower_case=mode == "lower"))
+    return made
+
+
+@pytest.mark.parametrize(("case", "mode"), CASES, ids=lambda x: x if isinstance(x, str) else x.name)
+def test_ids_are_the_originals_but_for_the_documented_cases(
+    folders: dict[tuple[Path, str], Path], case: Path, mode: str
+) -> None:
+    texts = [item["text"] for item in items(case)]
+    assert len(texts) == 232
+    got = by_tokenizers(folders[case, mode], texts)
+    different = {item["text"] for item, ids in zip(items(case), got, strict=True) if item[mode]["ids"] != ids}
+    assert different == DOCUMENTED
+
+
+def test_a_golden_is_converted_with_the_casing_it_was_trained_with(converted: dict[Path, Path]) -> None:
+    for case, mode in ((ERF, "lower"), (CYRILLIC, "cased")):
+        texts = [item["text"] for item in items(case) if item["text"] not in DOCUMENTED]
+        expected = [item[mode]["ids"] for item in items(case) if item["text"] not in DOCUMENTED]
+        assert by_tokenizers(converted[case], texts) == expected
+
+
+def test_capitals_and_letters_with_marks_survive_in_a_cased_model(converted: dict[Path, Path]) -> None:
+    upper, lower, yo, ye = by_tokenizers(converted[CYRILLIC], ["Привет", "привет", "ёж", "еж"])
+    assert upper != lower
+    assert yo != ye
+
+
+def test_danish_letters_survive_where_the_vocabulary_has_them(tmp_path: Path) -> None:
+    vocab = (*VOCAB[:-4], "sål", "sal", "å", "##å")
+    convert_checkpoint(str(write_source(tmp_path / "source", vocab=vocab)), tmp_path / "out")
+    sole, capital, hall = by_tokenizers(tmp_path / "out", ["sål", "SÅL", "sal"])
+    assert sole == capital == [vocab.index("sål")]
+    assert hall == [vocab.index("sal")]
+
+
+def test_the_longest_word_is_the_originals(converted: dict[Path, Path]) -> None:
+    said = json.loads((converted[ERF] / "tokenizer.json").read_text())
+    assert said["model"]["max_input_chars_per_word"] == 200
+    tokens = read_vocab(ERF / "vocab.txt").ids
+    letters = [by_tokenizers(converted[ERF], ["a" * count])[0] for count in (150, 200, 201)]
+    assert letters[0] != [tokens["[UNK]"]] != letters[1]
+    assert letters[2] == [tokens["[UNK]"]]
+
+
+def test_the_files_name_every_id_and_every_special_token(converted: dict[Path, Path]) -> None:
+    for case in (ERF, CYRILLIC):
+        vocab = read_vocab(case / "vocab.txt")
+        said = json.loads((converted[case] / "tokenizer.json").read_text(encoding="utf-8"))
+        assert said["model"]["vocab"] == dict(vocab.ids)
+        assert {entry["content"]: entry["id"] for entry in said["added_tokens"]} == {
+            token: vocab.ids[token] for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+        }
+        config = json.loads((converted[case] / "tokenizer_config.json").read_text(encoding="utf-8"))
+        assert config["model_max_length"] == 40
+        assert config["model_input_names"] == ["input_ids", "token_type_ids", "attention_mask"]
+        special = json.loads((converted[case] / "special_tokens_map.json").read_text())
+        assert all(config[kind] == token for kind, token in special.items())
+
+
+def test_pairs_are_put_together_as_in_the_original(converted: dict[Path, Path]) -> None:
+    import tokenizers
+
+    ours = Tokenizer(read_vocab(ERF / "vocab.txt"), lower_case=True, strip_accents=True)
+    theirs = tokenizers.Tokenizer.from_file(str(converted[ERF] / "tokenizer.json"))
+    for pair in (None, "good day"):
+        expected, got = ours.encode("hello world", pair, max_length=40), theirs.encode("hello world", pair)
+        assert tuple(got.ids) == expected.input_ids
+        assert tuple(got.type_ids) == expected.token_type_ids
+
+
+def test_differences_are_counted_and_the_first_is_shown() -> None:
+    tokenizer = Tokenizer(read_vocab(ERF / "vocab.txt"), lower_case=True, strip_accents=True)
+    texts = ["hello", "good day", "hello."]
+    right = [tokenizer.ids(text) for text in texts]
+    assert first_difference(tokenizer, texts, right) == (0, "")
+    wrong = [right[0], [*right[1][:-1], 100], [*right[2], 100000]]
+    count, said = first_difference(tokenizer, texts, wrong)
+    assert count == 2
+    assert said.startswith(f"'good day': piece {len(right[1]) - 1} on, source ")
+    assert "[UNK]" in said
+    assert first_difference(tokenizer, texts[2:], wrong[2:])[1].endswith("source 'nothing', artifact '<100000>'")
+
+
+def test_users_of_transformers_get_the_originals_ids(transformers: Any, folders: dict[tuple[Path, str], Path]) -> None:
+    for (case, mode), folder in folders.items():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        texts = [item["text"] for item in items(case)]
+        got = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        different = {item["text"] for item, ids in zip(items(case), got, strict=True) if item[mode]["ids"] != ids}
+        assert different == DOCUMENTED
+        ours = Tokenizer(read_vocab(case / "vocab.txt"), lower_case=mode == "lower", strip_accents=mode == "lower")
+        encoded, expected = tokenizer("hello", "good day"), ours.encode("hello", "good day", max_length=40)
+        assert tuple(encoded["input_ids"]) == expected.input_ids
+        assert tuple(encoded["token_type_ids"]) == expected.token_type_ids
+        assert tokenizer.model_max_length == 40
+
+
+def test_a_process_that_fails_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = tmp_path / "transformers"
+    stand_in.mkdir()
+    (stand_in / "__init__.py").write_text("raise SystemExit('no such thing')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ParityError, match="AutoTokenizer failed: no such thing; convert again"):
+        by_transformers(tmp_path, ["hello"])
+
+
+def test_without_transformers_the_pip_line_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingRuntime, match="pip install"):
+        by_transformers(tmp_path, ["hello"])
