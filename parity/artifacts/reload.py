@@ -20,7 +20,7 @@ def reload(kind: str, folder: Path, *, spare: tuple[str, ...] = ()) -> tuple[lis
     """Load an artifact in a fresh interpreter.
 
     Args:
-        kind: `pytorch` or `spacy`.
+        kind: `pytorch`.
         folder: the artifact.
         spare: tensors that its class is known not to use.
 
@@ -62,27 +62,7 @@ def _pytorch(folder: Path, spare: frozenset[str]) -> tuple[list[str], str]:
     return problems, f"{named} and AutoModel, transformers {transformers.__version__}"
 
 
-def _spacy(folder: Path, spare: frozenset[str]) -> tuple[list[str], str]:
-    import spacy
-
-    from parity.artifacts.proof import read_proof
-
-    # The folder is an unpacked wheel: on the path, its package loads by name like an installed one.
-    sys.path.insert(0, str(folder))
-    nlp = spacy.load(str(read_proof(folder).notes["package"]))
-    words, empty = nlp("Hej verden, привет мир!"), nlp("")
-    expected = {
-        "doc.vector is not finite": bool(abs(float(words.vector_norm)) < float("inf")),
-        "doc.vector is zero": float(words.vector_norm) > 0,
-        "a token has no vector": all(float(token.vector_norm) > 0 for token in words if not token.is_space),
-        "a document is not similar to itself": abs(words.similarity(nlp(words.text)) - 1) < 1e-5,
-        "the vector of an empty document is not zero": not empty.vector.any(),
-        "an empty document's vector has another width": empty.vector.shape == words.vector.shape,
-    }
-    return [what for what, holds in expected.items() if not holds], f"spaCy pipeline {', '.join(nlp.pipe_names)}"
-
-
-_LOADERS: Mapping[str, Callable[[Path, frozenset[str]], tuple[list[str], str]]] = {"pytorch": _pytorch, "spacy": _spacy}
+_LOADERS: Mapping[str, Callable[[Path, frozenset[str]], tuple[list[str], str]]] = {"pytorch": _pytorch}
 
 
 def main(arguments: list[str]) -> int:

@@ -28,6 +28,7 @@ from parity.tensorfile import Array
 from parity.trace import INPUTS
 
 _FED = ("input_ids", "attention_mask", "token_type_ids")
+_NEARLY = 1e-5
 _FALLBACK = "Error loading saved torch state_dict"
 """How spacy-transformers begins its warning before it loads what happens to fit and leaves the rest random."""
 
@@ -44,6 +45,7 @@ class Spacy:
         self._nlp: Any = _load(pipeline)
         model = self._nlp.get_pipe("transformer").model.transformer
         _check_weights(model.state_dict(), pipeline)
+        _check_vectors(self._nlp, pipeline)
         self._layers = int(model.config.num_hidden_layers)
         self._unavailable = {tap: reason for tap in job.taps if (reason := self._why_not(tap))}
         self._taps = tuple(tap for tap in job.taps if tap not in self._unavailable)
@@ -117,6 +119,28 @@ def open(job: Job) -> Spacy:  # noqa: A001 - the name every runtime module has
             those of its proof.
     """
     return Spacy(job)
+
+
+def _check_vectors(nlp: Any, pipeline: Path) -> None:
+    """What a user asks a pipeline first must answer.
+
+    Raises:
+        BrokenParity: vectors or similarity do not.
+    """
+    words, empty = nlp("Hej verden, привет мир!"), nlp("")
+    holds = {
+        "doc.vector is not finite": bool(np.isfinite(words.vector).all()),
+        "doc.vector is zero": bool(words.vector.any()),
+        "a token has no vector": all(token.vector.any() for token in words if not token.is_space),
+        "a document is not similar to itself": abs(words.similarity(nlp(words.text)) - 1) < _NEARLY,
+        "the vector of an empty document is not zero": not empty.vector.any(),
+        "an empty document's vector has another width": empty.vector.shape == words.vector.shape,
+    }
+    problems = Problems("the pipeline does not answer", where=pipeline)
+    for what, right in holds.items():
+        if not right:
+            problems.add(what, remedy="convert again")
+    problems.raise_if_any(BrokenParity)
 
 
 def _find(artifact: Path) -> Path:

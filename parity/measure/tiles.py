@@ -15,7 +15,7 @@ from parity.tensorfile import Array
 BLOCK: Final = 1 << 16
 """Elements of a block. Measured: below it NumPy's cost per call shows, far above it the cache's size."""
 STRIP: Final = 1 << 13
-"""Columns of a block at most. Longer rows would be summed by BLAS threads, which spin, and split sums by their number."""
+"""Columns of a block at most: BLAS threads would sum longer rows; they spin, and split sums by their number."""
 
 Matrices: TypeAlias = Mapping[Party, Array]
 Rows: TypeAlias = NDArray[np.intp]

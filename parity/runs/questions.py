@@ -131,6 +131,8 @@ def _artifacts(case: Case, model: ModelRun, judging: Judging) -> Answer:
     folder = model.artifact(case.backend)
     if case.backend in _SHIPPED:
         return judging.shipped(case, _SHIPPED[case.backend])
+    if case.backend == "spacy":
+        return _spacy_answers(case, model, judging)
     if _needs_torch():
         raise MissingRuntime("PyTorch and transformers are not installed", remedy='pip install "parity[torch]"')
     with model.timed("reload", case.backend):
@@ -138,6 +140,17 @@ def _artifacts(case: Case, model: ModelRun, judging: Judging) -> Answer:
     if problems:
         return Answer(case, "fail", "; ".join(problems))
     return Answer(case, "pass", f"loads: {seen}")
+
+
+def _spacy_answers(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    """The worker loads the package from disk as users do, and first asks it for vectors and similarity."""
+    row = RUNTIMES["spacy"]
+    outcome = judging.outcome(row)
+    if outcome.status == "missing":
+        return missing(case, model, outcome.reason, row.pip)
+    if not outcome.describe:
+        return Answer(case, "fail", f"does not load: {outcome.reason}")
+    return Answer(case, "pass", f"{outcome.describe['package']} loads; vectors and similarity answer")
 
 
 def _needs_torch() -> bool:
