@@ -37,7 +37,7 @@ test-all: test test-all-only
 
 # What `make test` leaves out: each of these makes environments or starts a browser.
 test-all-only: $(READY)
-	$(BIN)/python -m pytest -q tests/slow
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/slow
 
 bench: $(READY)
 	$(BIN)/python bench/convert.py
