@@ -65,7 +65,8 @@ def one_job(bert, artifact, tmp_path_factory) -> Job:
 
 class TestContract(BackendContract):
     @pytest.fixture(scope="class")
-    def job(self, one_job):
+    @classmethod
+    def job(cls, one_job):
         return one_job
 
 

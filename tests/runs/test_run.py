@@ -12,7 +12,7 @@ from parity.artifacts.proof import read_proof
 from parity.backends import RUNTIMES, Status
 from parity.errors import ParityError
 from parity.events import read_events
-from parity.runs import Answer, Case, Run, RunOptions
+from parity.runs import Answer, Case, Run, RunOptions, run
 from parity.tensorfile import map_tensors, read_specs, write_tensors
 
 MODEL = "rubert"
@@ -208,3 +208,11 @@ def test_artifacts_of_a_run_carry_their_proof(begin: Callable[..., Run]) -> None
     ask(run, lambda case: case.question == "proof" and case.backend in ("pytorch", "tensorflow"))
     model, _ = run._model(MODEL)
     assert read_proof(model.artifact("tensorflow")).notes["origin"].startswith("bit-identical")
+
+
+def test_a_run_from_python(tmp_path: Path) -> None:
+    options = RunOptions(scale="tiny", backends=EAGER, report=tmp_path / "run", taps=("layer.1",), threads=1)
+    found = run(MODEL, options=options)
+    assert found.holds
+    assert (found.folder / "report.html").is_file()
+    assert {answer.case.tap for answer in found.answers} == {None, "layer.1"}
