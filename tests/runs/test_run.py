@@ -30,8 +30,8 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         return run
 
     yield start
-    for run in runs:
-        run.close()
+    for one in runs:
+        one.close()
 
 
 def ask(run: Run, wanted: Callable[[Case], bool] = lambda case: True) -> dict[tuple[str, str | None], Answer]:
