@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from parity.artifacts.stream import stream, target_specs
 from parity.artifacts.tokenizer_files import SPECIAL, write_tokenizer_files
 from parity.errors import MissingRuntime, ParityError, Problems
 from parity.tensorfile import Array, write_tensors
+from parity.weights import BY_HAND
 
 WEIGHTS = {"safetensors": "model.safetensors", "bin": "pytorch_model.bin"}
 METADATA = {"format": "pt"}
@@ -48,6 +50,7 @@ def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetens
     else:
         _write_bin(folder / WEIGHTS[form], [spec.name for spec in specs], arrays(), dict(understood.table.tied))
     problems.raise_if_any()
+    _check_dropped(understood)
     special = {token: understood.vocabulary.ids[token] for token in SPECIAL.values()}
     written = understood.family.target_config(
         understood.config, understood.head, labels=understood.labels, special=special
@@ -57,6 +60,19 @@ def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetens
     proof = make_proof(understood, "pytorch", tuple(proofs), folder, weights=WEIGHTS[form])
     proof.write(folder)
     return proof
+
+
+def _check_dropped(understood: Understood) -> None:
+    """Read what is left behind, too: a file that is damaged anywhere is not one to build on."""
+    entries = understood.checkpoint.entries
+    names = [name for name, reason in understood.plan.dropped if reason != BY_HAND and entries[name].dtype != "string"]
+
+    def check(name: str) -> None:
+        understood.checkpoint.read(name)
+
+    with ThreadPoolExecutor(2, thread_name_prefix="parity-check") as pool:
+        for _ in pool.map(check, names):
+            pass
 
 
 def make_proof(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -27,6 +28,8 @@ for add in (add_artifacts, add_traces, add_runs, add_listings):
 
 def main() -> None:
     """Entry point: a user's mistake is one message and an exit code, never a traceback."""
+    # Ended politely, a command tidies up as after an interrupt: nothing half-made is left.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app()
     except ParityError as error:
@@ -39,3 +42,14 @@ def main() -> None:
         # Whoever read our output has gone: keep the interpreter from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except (OSError, MemoryError) as error:
+        sys.stderr.write(f"parity: {_reason(error)}\n")
+        sys.exit(ParityError.exit_code)
+
+
+def _reason(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "out of memory; close other programs, or use a machine with more"
+    return str(
+        ParityError(error.strerror or str(error), where=error.filename, remedy="check path, rights and free space")
+    )

@@ -11,7 +11,8 @@ from os import PathLike
 from parity.errors import Problems
 from parity.weights.operations import Copy, Operation
 
-_BY_HAND = "--drop or --map decides by hand"
+BY_HAND = "dropped by --drop"
+_HOW = "--drop or --map decides by hand"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def plan(
     """
     problems = Problems("the checkpoint does not fit the weight table", where=where)
 
-    def hint(name: str, known: Collection[str], *, other: str = _BY_HAND) -> str:
+    def hint(name: str, known: Collection[str], *, other: str = _HOW) -> str:
         # Looking for near names is slow, and a checkpoint of another make has a thousand problems: most are not shown.
         return _nearest(name, known, other=other) if len(problems) < problems.limit else other
 
@@ -121,7 +122,7 @@ def plan(
     for glob in drop:
         if not any(fnmatch.fnmatchcase(name, glob) for name in shapes):
             problems.add(f"--drop {glob} meets no variable", remedy=_nearest(glob, shapes, other="leave it out"))
-    by_hand = tuple(Drop(glob, "dropped by --drop") for glob in drop)
+    by_hand = tuple(Drop(glob, BY_HAND) for glob in drop)
     moves: dict[str, Move] = {}
     dropped: list[tuple[str, str]] = []
     for name in sorted(shapes):
@@ -179,6 +180,6 @@ def _renamed(name: str, rename: Mapping[str, str]) -> str:
     return rename.get(name) or (rename[variable] + slash + slot if variable in rename else name)
 
 
-def _nearest(name: str, known: Collection[str], *, other: str = _BY_HAND) -> str:
+def _nearest(name: str, known: Collection[str], *, other: str = _HOW) -> str:
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.75)
     return f"nearest known: {' or '.join(close)}; {other}" if close else other
