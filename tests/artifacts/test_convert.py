@@ -373,6 +373,15 @@ def test_an_empty_folder_and_a_path_to_nothing_are_refused(tmp_path: Path) -> No
     assert "no such checkpoint" in refused(tmp_path / "nowhere" / "model.ckpt", tmp_path / "out")
 
 
+def test_damage_in_what_is_left_behind_counts_unless_dropped_by_hand(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source", extra={"global_step": np.array(1, np.int64)})
+    flip(DATA, -1)(source)
+    message = refused(source, tmp_path / "out")
+    assert "the bytes of tensor global_step do not match the checksum" in message
+    assert DATA in message
+    convert(source, tmp_path / "out", drop=("global_step",))
+
+
 def test_a_missing_data_file_among_several_is_named(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source", shards=3)
     (source / f"{PREFIX}.data-00001-of-00003").unlink()
