@@ -110,11 +110,19 @@ def trace(
             meta={"model": Path(subject).name, "inputs": digest(batches)},
         )
         outcome = _run(job, chosen)
-        if outcome.status == "missing":
-            raise MissingRuntime(f"{backend}: {outcome.reason}", remedy=row.pip)
-        if not outcome.ok:
-            raise BrokenParity(f"{backend} {outcome.status}: {outcome.reason}\n{outcome.stderr_tail}".rstrip())
+        _raise_unless_ok(outcome, row)
+        # Paths of this machine, which the worker needed and a trace does not.
+        (folder / "job.json").unlink(missing_ok=True)
     return outcome
+
+
+def _raise_unless_ok(outcome: Outcome, row: Runtime) -> None:
+    if outcome.status == "missing":
+        raise MissingRuntime(f"{row.name}: {outcome.reason}", remedy=row.pip)
+    if any(phase.detail["kind"] == ParityError.__name__ for phase in outcome.of("failed")):
+        raise ParityError(f"{row.name}: {outcome.reason}")
+    if not outcome.ok:
+        raise BrokenParity(f"{row.name} {outcome.status}: {outcome.reason}\n{outcome.stderr_tail}".rstrip())
 
 
 def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | None, choices: Choices) -> Subject:
@@ -137,7 +145,11 @@ def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | N
     architecture = family(proof.family)
     computed = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(proof.activation)
     numbers = architecture.read_config(dict(proof.config), where=folder / FILE, activation=computed)
-    head = next(head for head in architecture.all_heads if head.name == proof.head)
+    head = next((head for head in architecture.all_heads if head.name == proof.head), None)
+    if head is None:
+        raise ParityError(
+            "the proof names an unknown head", where=folder / FILE, got=proof.head, remedy="convert again"
+        )
     return Subject(folder, {}, architecture, numbers, head)
 
 
