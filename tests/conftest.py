@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from small_bert import CYRILLIC, ERF, golden_inputs
+
+# Whoever imports transformers in this process shall not wait for the TensorFlow that it would import besides.
+os.environ.setdefault("USE_TF", "0")
 
 
 @pytest.fixture(scope="session")
