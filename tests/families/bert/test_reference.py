@@ -216,3 +216,18 @@ def test_what_is_masked_does_not_matter_and_what_is_not_does(
     np.testing.assert_array_equal(again[0], right[0])
     np.testing.assert_array_equal(again[1, :4], right[1, :4])
     assert np.abs(again[1, 4:] - right[1, 4:]).max() > 0.01
+
+
+def test_what_is_masked_is_pushed_down_by_ten_thousand(tmp_path: Path, config: Config, batch: dict[str, Array]) -> None:
+    """As the original has it: a row with nothing real then attends as if nothing were masked, and is no NaN."""
+    folder = write_source(tmp_path / "c")
+    nothing = {**batch, "attention_mask": np.zeros_like(batch["attention_mask"])}
+    open_ = {**batch, "attention_mask": np.ones_like(batch["attention_mask"])}
+    tap = "layer.0.attention.scores"
+    masked, free = (forward(folder, config, inputs, [tap])[tap] for inputs in (nothing, open_))
+    np.testing.assert_allclose(masked, free - 10000.0, rtol=0, atol=1e-9)
+    part = forward(folder, config, batch, [tap])[tap]
+    np.testing.assert_allclose(part[1, :, :, 4:], free[1, :, :, 4:] - 10000.0, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(part[1, :, :, :4], free[1, :, :, :4])
+    last = [forward(folder, config, inputs, ["layer.1"])["layer.1"] for inputs in (nothing, open_)]
+    np.testing.assert_allclose(*last, rtol=0, atol=1e-9)
