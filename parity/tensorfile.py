@@ -27,6 +27,7 @@ _CODES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32",
     "int16": "I16", "int8": "I8", "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",
 }  # fmt: skip
+DTYPES = frozenset(_CODES)
 _NAMES = {code: name for name, code in _CODES.items()}
 _MAX_HEADER = 100_000_000
 _MAX_AXES, _MAX_SIZE = 32, 1 << 48

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from parity.errors import ParityError
-from parity.tensorfile import Array
+from parity.tensorfile import DTYPES, Array
 
 FORMAT = 1
 FILE = "conversion.json"
@@ -131,6 +131,8 @@ def _check(part: Any) -> None:
             raise TypeError(f"{f.name} is {value!r:.60}")
         if isinstance(value, tuple) and f.name in _ITEMS and not all(type(item) is _ITEMS[f.name] for item in value):
             raise TypeError(f"{f.name} is {value!r:.60}")
+        if f.name.endswith("_dtype") and value not in DTYPES:
+            raise ValueError(f"{f.name} is {value!r:.60}")
     for name, digest in getattr(part, "files", {}).items():
         place = PurePosixPath(name)
         if not isinstance(digest, str) or place.is_absolute() or ".." in place.parts:
