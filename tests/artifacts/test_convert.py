@@ -382,6 +382,19 @@ def test_damage_in_what_is_left_behind_counts_unless_dropped_by_hand(tmp_path: P
     convert(source, tmp_path / "out", drop=("global_step",))
 
 
+def test_a_changed_bit_anywhere_in_index_or_data_is_refused(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source")
+    rng = np.random.default_rng(6)
+    for name, end in ((INDEX, 48), (DATA, 0)):  # the table's last 48 bytes are half padding, which nobody reads
+        whole = (source / name).read_bytes()
+        for place in rng.integers(0, len(whole) - end, 40):
+            flip(name, int(place))(source)
+            message = refused(source, tmp_path / "out")
+            assert PREFIX in message
+            (source / name).write_bytes(whole)
+    convert(source, tmp_path / "out")
+
+
 def test_a_missing_data_file_among_several_is_named(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source", shards=3)
     (source / f"{PREFIX}.data-00001-of-00003").unlink()

@@ -126,6 +126,8 @@ DAMAGES: dict[str, Any] = {
     "a tensor with a field too many": lambda raw: raw | {"tensors": [raw["tensors"][0] | {"x": 1}]},
     "a shape of words": lambda raw: raw | {"tensors": [raw["tensors"][0] | {"target_shape": ["1"]}]},
     "a shape that is a number": lambda raw: raw | {"tensors": [raw["tensors"][0] | {"target_shape": 1}]},
+    "a dtype of no kind": lambda raw: raw | {"tensors": [raw["tensors"][0] | {"source_dtype": "../.."}]},
+    "a dtype of objects": lambda raw: raw | {"tensors": [raw["tensors"][0] | {"target_dtype": "O"}]},
     "files are a list": lambda raw: raw | {"files": ["vocab.txt"]},
     "a file's hash is a number": lambda raw: raw | {"files": {"vocab.txt": 1}},
     "a file outside": lambda raw: raw | {"files": {"../secret": "0"}},
