@@ -190,6 +190,10 @@ def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
     ours = {line.source: (line.source_dtype, line.source_sha256) for line in proof.tensors}
     if folder != (proof.to == "tensorflow") and not ours.keys() <= names:
         ours = {line.target: (line.target_dtype, line.target_sha256) for line in proof.tensors}
+    if not ours.keys() & names:
+        remedy = "name the checkpoint this was converted from"
+        problems.add(f"{source.name} holds none of the proof's tensors", remedy=remedy)
+        return 0
     left = {entry.source for entry in proof.dropped} | {tie.target for tie in proof.tied}
     for name in sorted(names - ours.keys() - left):
         problems.add(

@@ -269,6 +269,13 @@ def test_a_source_with_more_or_less_is_not_the_source(tmp_path: Path, artifacts:
     assert "other has no bert/pooler/dense/bias" in message
 
 
+def test_a_source_of_another_make_is_said_in_one_line(tmp_path: Path, artifacts: dict[str, Path]) -> None:
+    write_bundle(tmp_path / "m", [TensorSpec("model/wte", "float32", (2,))], [np.zeros(2, np.float32)])
+    assert broken(artifacts["pytorch"], source=tmp_path / "m") == (
+        f"{artifacts['pytorch']}: m holds none of the proof's tensors; name the checkpoint this was converted from"
+    )
+
+
 def test_a_damaged_source_is_unreadable_and_not_broken(tmp_path: Path, artifacts: dict[str, Path]) -> None:
     other = write_source(tmp_path / "other")
     data = next(other.glob("*.data-*"))
