@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 import spacy
+import spacy_transformers  # noqa: F401 - imported here, while another worker computes, and not while loading
 import torch
 import transformers
+from transformers import AutoModel, AutoTokenizer  # noqa: F401
 from transformers.modeling_utils import no_init_weights
 
 from parity.backends.job import Job

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers
+from transformers import AutoModel  # noqa: F401 - imported here, while another worker computes, and not while loading
 
 from parity.backends.job import Job, check_settings
 from parity.backends.torch_taps import stations
