@@ -43,6 +43,7 @@ bench: $(READY)
 	$(BIN)/python bench/convert.py
 	$(BIN)/python bench/compare.py
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/goldens.py
 	$(BIN)/python bench/run.py
 
 clean:
