@@ -28,7 +28,7 @@ import numpy as np
 
 from parity.measure import Comparison, compare_traces
 from parity.tensorfile import Array
-from parity.trace import TraceBatch, batch_path, batch_paths, read_batch, write_batch
+from parity.traces import TraceBatch, batch_path, batch_paths, read_batch, write_batch
 
 ROWS, TOKENS, CHANNELS, TAPS = 8, 256, 768, 3
 PARTIES = ("candidate", "source", "oracle")

@@ -18,7 +18,7 @@ from parity.inputs.files import read_inputs, write_inputs
 from parity.inputs.fixtures import fixtures_root
 from parity.runs.tracing import trace
 from parity.tensorfile import Array
-from parity.trace import batch_paths, read_batch
+from parity.traces import batch_paths, read_batch
 
 NAMES = {
     "embedding_output": "embeddings",

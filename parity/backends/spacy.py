@@ -27,7 +27,7 @@ from parity.backends.job import Job
 from parity.backends.protocol import BatchSkipped
 from parity.errors import BrokenParity, ParityError, Problems
 from parity.tensorfile import Array
-from parity.trace import INPUTS
+from parity.traces import INPUTS
 
 _FED = ("input_ids", "attention_mask", "token_type_ids")
 _NEARLY = 1e-5

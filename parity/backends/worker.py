@@ -31,7 +31,7 @@ from parity.errors import ParityError
 
 if TYPE_CHECKING:
     from parity.backends.protocol import Backend
-    from parity.trace import TraceBatch
+    from parity.traces import TraceBatch
 
 Announce = Callable[[Phase], None]
 EXPLAIN = signal.SIGUSR1
@@ -98,7 +98,7 @@ def work(job: Job, clock: Clock, *, permit: Callable[[], None] = lambda: None) -
     with clock.phase("imported"):
         module = importlib.import_module(job.module or runtime(job.name).module)
     permit()
-    from parity.trace import batch_path, read_batch, write_batch
+    from parity.traces import batch_path, read_batch, write_batch
 
     for stale in job.out.glob("batch-*.safetensors"):
         stale.unlink()
@@ -126,7 +126,7 @@ def answer_batch(job: Job, backend: Backend, batch: TraceBatch, described: Mappi
     Raises:
         ParityError: the backend answered with other taps than it was asked for.
     """
-    from parity.trace import INPUTS, TraceBatch
+    from parity.traces import INPUTS, TraceBatch
 
     meta = {
         **{name: value for name, value in batch.meta.items() if name != "format"},

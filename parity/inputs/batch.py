@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.tensorfile import Array
-from parity.trace import TraceBatch
+from parity.traces import TraceBatch
 
 LOGIT_POSITIONS = 8
 

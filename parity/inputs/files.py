@@ -20,7 +20,7 @@ from parity.inputs.batch import Batch
 from parity.inputs.check import check_batch
 from parity.inputs.npz import read_npz
 from parity.tensorfile import TensorSpec, map_tensors, read_specs, write_tensors
-from parity.trace import batch_paths, read_batch
+from parity.traces import batch_paths, read_batch
 
 __all__ = ["check_batch", "read_inputs", "write_inputs"]
 

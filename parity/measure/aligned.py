@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from parity.tensorfile import Array
-from parity.trace import TraceBatch, batch_paths, real_positions
+from parity.traces import TraceBatch, batch_paths, real_positions
 
 
 def files(folder: Path) -> dict[str, Path]:

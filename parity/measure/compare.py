@@ -12,7 +12,7 @@ from parity.measure.places import guess_axes, places_of
 from parity.measure.result import CandidateResult, Comparison, TapResult
 from parity.measure.tap import TapMeasure
 from parity.measure.verdict import Verdict, check_bounds, judge, judge_bounds
-from parity.trace import TraceBatch, read_batch
+from parity.traces import TraceBatch, read_batch
 
 Parties = dict[str, TraceBatch | None]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from parity.errors import ParityError
 from parity.tensorfile import Array
-from parity.trace import real_positions
+from parity.traces import real_positions
 
 AT_LOGIT_POSITIONS = frozenset({"logits.mlm", "logits.lm", "log_probs"})
 """Taps as wide as the vocabulary, traced at `logit_positions` only (design.md, "Taps")."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from parity.runs.answer import Answer
 from parity.runs.options import RunOptions
 from parity.runs.outline import Case
-from parity.runs.run import Run
+from parity.runs.session import Run
 
 __all__ = ["Answer", "Case", "Result", "Run", "RunOptions", "run"]
 

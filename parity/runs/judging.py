@@ -17,7 +17,7 @@ from parity.measure.verdict import Verdict, judge
 from parity.runs.answer import Answer
 from parity.runs.model import ModelRun
 from parity.runs.outline import Case, references
-from parity.trace import TraceBatch, batch_path, read_batch, real_positions
+from parity.traces import TraceBatch, batch_path, read_batch, real_positions
 
 
 class Judging:

@@ -31,7 +31,7 @@ from parity.runs.make import make
 from parity.runs.options import RunOptions
 from parity.runs.outline import Outline, outline_of
 from parity.runs.store import artifact, missing_exporter, oracle_traces
-from parity.trace import batch_path, write_batch
+from parity.traces import batch_path, write_batch
 
 _SHIPPED_AREA = 256
 """Positions of the batches that the shipped graphs are run on: their vocabulary logits come for every position."""

@@ -27,7 +27,7 @@ from parity.inputs.files import read_inputs
 from parity.models import resolve
 from parity.runs.options import RunOptions
 from parity.runs.outline import selected
-from parity.trace import batch_path, write_batch
+from parity.traces import batch_path, write_batch
 
 
 @dataclass(frozen=True)

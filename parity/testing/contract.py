@@ -25,7 +25,7 @@ from parity.backends import runtime
 from parity.backends.job import Job
 from parity.backends.protocol import Backend, BatchSkipped
 from parity.tensorfile import Array
-from parity.trace import INPUTS, TraceBatch, read_batch, real_positions
+from parity.traces import INPUTS, TraceBatch, read_batch, real_positions
 
 Open = Callable[[Job], Backend]
 

@@ -15,7 +15,7 @@ from parity.checkpoints import write_bundle
 from parity.families import family
 from parity.families.bert.heads import MARKS
 from parity.tensorfile import TensorSpec
-from parity.trace import TraceBatch, write_batch
+from parity.traces import TraceBatch, write_batch
 
 FAKES = Path(__file__).parent / "fakes"
 SIZES = {

@@ -15,7 +15,7 @@ from parity.backends import graphs
 from parity.backends.job import Job
 from parity.errors import ParityError
 from parity.testing import BackendContract
-from parity.trace import TraceBatch, read_batch, write_batch
+from parity.traces import TraceBatch, read_batch, write_batch
 
 from .graph_models import tiny
 

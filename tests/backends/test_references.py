@@ -12,7 +12,7 @@ from parity.backends.inprocess import InProcess
 from parity.backends.job import Job
 from parity.errors import ParityError
 from parity.testing import BackendContract
-from parity.trace import read_batch
+from parity.traces import read_batch
 
 from .conftest import SIZES, TAPS
 

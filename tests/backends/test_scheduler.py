@@ -18,7 +18,7 @@ from parity.backends.job import Job
 from parity.backends.memory import available_memory, expected_memory, group_rss
 from parity.backends.scheduler import Scheduler
 from parity.errors import ParityError
-from parity.trace import batch_paths
+from parity.traces import batch_paths
 
 
 def alive(pid: int) -> bool:

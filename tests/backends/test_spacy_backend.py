@@ -16,7 +16,7 @@ from parity.backends.job import Job
 from parity.backends.protocol import BatchSkipped
 from parity.errors import BrokenParity, ParityError
 from parity.testing import BackendContract
-from parity.trace import TraceBatch, batch_path, read_batch, write_batch
+from parity.traces import TraceBatch, batch_path, read_batch, write_batch
 
 os.environ.setdefault("USE_TF", "0")
 TEXTS = (("the river bank, sål", "money", "sal (мир) 中文 walking the river."), ("a\n\nbank", "river"))

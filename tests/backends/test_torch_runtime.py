@@ -13,7 +13,7 @@ import pytest
 from parity.backends.job import Job
 from parity.errors import ParityError
 from parity.testing import BackendContract
-from parity.trace import read_batch
+from parity.traces import read_batch
 
 from .conftest import SIZES, TAPS
 

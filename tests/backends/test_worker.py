@@ -14,7 +14,7 @@ from parity.backends.inprocess import InProcess
 from parity.backends.job import Job
 from parity.backends.phase import Phase
 from parity.backends.worker import environment
-from parity.trace import batch_paths, read_batch
+from parity.traces import batch_paths, read_batch
 
 
 def by_hand(job: Job) -> subprocess.CompletedProcess[str]:

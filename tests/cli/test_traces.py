@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_bert import ERF, tree
 
-from parity.trace import TraceBatch, batch_path, read_batch, write_batch
+from parity.traces import TraceBatch, batch_path, read_batch, write_batch
 
 from .conftest import Parity
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from parity.inputs.batch import Batch, as_trace, digest, spread_positions, trace_bytes
-from parity.trace import TraceBatch, batch_path, read_batch, write_batch
+from parity.traces import TraceBatch, batch_path, read_batch, write_batch
 
 
 def batch(rows: int = 2, length: int = 5, *, name: str = "b", texts: tuple[str, ...] | None = None) -> Batch:

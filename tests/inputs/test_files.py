@@ -20,7 +20,7 @@ from parity.inputs.files import read_inputs, write_inputs
 from parity.inputs.npz import read_npz
 from parity.inputs.wordpiece import Tokenizer
 from parity.tensorfile import TensorSpec, write_tensors
-from parity.trace import TraceBatch, batch_path, write_batch
+from parity.traces import TraceBatch, batch_path, write_batch
 
 SIZES = {"vocab_size": 1000, "positions": 40, "token_types": 2}
 IDS = np.array([[2, 7, 9, 3], [2, 8, 3, 0]], np.int32)

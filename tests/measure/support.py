@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from parity.tensorfile import Array
-from parity.trace import TraceBatch, batch_path, write_batch
+from parity.traces import TraceBatch, batch_path, write_batch
 
 SHAPE = (4, 6, 8)
 

@@ -21,7 +21,7 @@ from parity.inputs.batch import spread_positions
 from parity.runs.options import RunOptions
 from parity.runs.tracing import trace
 from parity.tensorfile import Array
-from parity.trace import TraceBatch, batch_path, read_batch
+from parity.traces import TraceBatch, batch_path, read_batch
 
 HERE = RunOptions(in_process=True, threads=2)
 STATIONS = ["embeddings", "layer.0", "layer.1", "layer.2", "pooler", "logits.mlm", "logits.nsp"]

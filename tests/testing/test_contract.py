@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from parity.testing import BackendContract
-from parity.trace import TraceBatch, write_batch
+from parity.traces import TraceBatch, write_batch
 
 pytest_plugins = ["pytester"]
 TESTS = sorted(name for name in vars(BackendContract) if name.startswith("test_"))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from parity.errors import ParityError
 from parity.ops import Ops, Stage, Tensor
-from parity.trace import INPUTS
+from parity.traces import INPUTS
 
 
 def walk(stages: Sequence[Stage], ops: Ops, inputs: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:

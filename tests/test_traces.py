@@ -9,7 +9,16 @@ import pytest
 
 from parity.errors import ParityError
 from parity.tensorfile import TensorSpec, write_tensors
-from parity.trace import FORMAT, TraceBatch, batch_path, batch_paths, read_batch, read_meta, real_positions, write_batch
+from parity.traces import (
+    FORMAT,
+    TraceBatch,
+    batch_path,
+    batch_paths,
+    read_batch,
+    read_meta,
+    real_positions,
+    write_batch,
+)
 
 IDS = np.array([[5, 6, 0]], np.int32)
 
