@@ -106,7 +106,7 @@ class Judging:
             raise ParityError(f"nothing to compare with: {source_name} {source.status}: {source.reason}")
         precision = outcome.describe.get("precision", row.precision) if row.precision == "default" else row.precision
         measures = {tap.name: TapMeasure(tap.name, precision=precision) for tap in self.model.outline.taps}
-        with self.model.timed("compare", row.name, own=True):
+        with self.model.times.stage("compare", row.name, own=True):
             for place, batch in enumerate(batches):
                 number = place if batch_numbers is None else batch_numbers[place]
                 candidate = read_batch(batch_path(outcome.traces, place))

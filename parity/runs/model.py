@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from parity.runs.make import make
 from parity.runs.options import RunOptions
 from parity.runs.outline import Outline, outline_of
 from parity.runs.store import artifact, missing_exporter, oracle_traces
+from parity.runs.timekeeper import Timekeeper
 from parity.traces import batch_path, write_batch
 
 _SHIPPED_AREA = 256
@@ -46,8 +46,8 @@ class ModelRun:
         self.outline, self.options, self.log = outlined, options, log
         self._scratch, self._scheduler = scratch / outlined.name, scheduler
         self._artifacts: dict[str, Path | ParityError] = {}
-        self.accounted_s = 0.0
-        """Wall seconds of this process that some stage accounts for; the rest of a run is the harness's own."""
+        self.times = Timekeeper(log, outlined.name)
+        self._noted: set[Path] = set()
         self._jobs: dict[tuple[str, bool], Job] = {}
 
     @cached_property
@@ -57,7 +57,7 @@ class ModelRun:
         Raises:
             ParityError: the parts do not belong together, or are no longer what the outline was made from.
         """
-        with self.timed("stand-in" if self.outline.model == self.outline.name else "source"):
+        with self.times.stage("stand-in" if self.outline.model == self.outline.name else "source"):
             found = resolve(self.outline.model, scale=self.options.scale)
             if outline_of(found, self.outline.model, self.options) != self.outline:
                 raise ParityError("the source changed while the run began", where=found.checkpoint, remedy="run again")
@@ -80,7 +80,7 @@ class ModelRun:
         """
         config, options = self.outline.config, self.options
         limits = {"positions": config.positions, "token_types": config.token_types}
-        with self.timed("inputs", own=True):
+        with self.times.stage("inputs", own=True):
             if options.inputs not in ("small", "large"):
                 return read_inputs(Path(options.inputs), vocab_size=config.vocab_size, **limits)
             texts = read_texts(options.texts) if options.texts else None
@@ -114,7 +114,7 @@ class ModelRun:
 
     def _build(self, kind: str, folder: Path) -> None:
         if kind == "pytorch":
-            with self.timed("convert", kind):
+            with self.times.stage("convert", kind):
                 # The cache owns `folder` and renames it: the conversion gets a place inside to do the same.
                 convert(self.source, folder / "new", to="pytorch")
                 for path in (folder / "new").iterdir():
@@ -123,7 +123,7 @@ class ModelRun:
             return
         pytorch = self.artifact("pytorch")
         if kind == "tensorflow":
-            with self.timed("convert", kind):
+            with self.times.stage("convert", kind):
                 derive(pytorch, folder, to=kind)
             return
         absent = missing_exporter(kind)
@@ -131,9 +131,9 @@ class ModelRun:
             raise absent
         # The run loads the pipeline; wheel and sdist are for users.
         named = {**spacy_identity(self.outline.name, self.source.card), "package": False}
-        spent = make(kind, pytorch, folder, named if kind == "spacy" else {}, threads=self.options.threads)
-        self.accounted_s += spent.wall_s
-        self._time("convert", kind, wall_s=spent.wall_s, cpu_s=spent.cpu_s, peak_rss=spent.peak_rss)
+        with self.times.waiting():
+            spent = make(kind, pytorch, folder, named if kind == "spacy" else {}, threads=self.options.threads)
+        self.times.note("convert", kind, wall_s=spent.wall_s, cpu_s=spent.cpu_s, peak_rss=spent.peak_rss)
 
     def outcome(self, row: Runtime, *, following: Runtime | None = None, shipped: bool = False) -> Outcome:
         """Run the batches through a runtime, unless that was done, and let the following one import meanwhile.
@@ -152,11 +152,9 @@ class ModelRun:
         return outcome
 
     def _wait(self, jobs: Sequence[Job]) -> Outcome:
-        began = time.perf_counter()
-        self._scheduler.submit(jobs)
-        outcome = self._scheduler.result(jobs[0])
-        self.accounted_s += time.perf_counter() - began
-        return outcome
+        with self.times.waiting():
+            self._scheduler.submit(jobs)
+            return self._scheduler.result(jobs[0])
 
     @cached_property
     def _oracle(self) -> Outcome:
@@ -173,7 +171,7 @@ class ModelRun:
         folder = oracle_traces(self.source, inputs, row_taps, self.outline.head.name, build)
         job = self._make_job("oracle", "", "float64", row_taps, folder, self.input_files)
         if found:
-            self._note_phases("oracle", found[0])
+            self.times.worker("oracle", found[0])
         return Outcome(job, "ok", "" if found else "from the cache")
 
     def _job(self, row: Runtime, *, shipped: bool = False) -> Job:
@@ -272,7 +270,7 @@ class ModelRun:
         if outcome.job.out in self._noted:
             return
         self._noted.add(outcome.job.out)
-        self._note_phases(row.name, outcome)
+        self.times.worker(row.name, outcome)
         if outcome.status not in ("ok", "missing"):
             self.log.write(
                 "crash",
@@ -283,51 +281,3 @@ class ModelRun:
                 reason=outcome.reason,
                 stderr_tail=outcome.stderr_tail,
             )
-
-    @cached_property
-    def _noted(self) -> set[Path]:
-        return set()
-
-    def _note_phases(self, backend: str, outcome: Outcome) -> None:
-        stages = {"imported": "import", "loaded": "load", "batch": "forward"}
-        for name, stage in stages.items():
-            phases = [phase for phase in outcome.phases if phase.name == name]
-            if phases:
-                wall = sum(phase.wall_s for phase in phases) - (outcome.write_s if name == "batch" else 0.0)
-                cpu = sum(phase.cpu_s for phase in phases)
-                self._time(stage, backend, wall_s=wall, cpu_s=cpu, peak_rss=outcome.peak_rss)
-        if outcome.of("batch"):
-            self._time("trace", backend, wall_s=outcome.write_s, cpu_s=None, peak_rss=None, own=True)
-
-    @contextmanager
-    def timed(self, stage: str, backend: str | None = None, *, own: bool = False) -> Iterator[None]:
-        """Account for the time of a block in the run's ledger."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        already = self.accounted_s
-        yield
-        spent = time.perf_counter() - wall
-        # What stages inside this block have accounted for is theirs.
-        spent -= self.accounted_s - already
-        self.accounted_s += spent
-        self._time(stage, backend, wall_s=spent, cpu_s=time.process_time() - cpu, peak_rss=None, own=own)
-
-    def _time(
-        self,
-        stage: str,
-        backend: str | None,
-        *,
-        wall_s: float,
-        cpu_s: float | None,
-        peak_rss: int | None,
-        own: bool = False,
-    ) -> None:
-        self.log.write(
-            "time",
-            stage=stage,
-            model=self.outline.name,
-            backend=backend,
-            wall_s=wall_s,
-            cpu_s=cpu_s,
-            peak_rss=peak_rss,
-            own=own,
-        )

@@ -43,7 +43,7 @@ def _proof(case: Case, model: ModelRun, judging: Judging) -> Answer:
     if absent is not None:
         return missing(case, model, absent.what, absent.remedy)
     folder = model.artifact(case.backend)
-    with model.timed("proof", case.backend):
+    with model.times.stage("proof", case.backend):
         return _verified(case, model, folder)
 
 
@@ -73,7 +73,7 @@ def _tokenization(case: Case, model: ModelRun, judging: Judging) -> Answer:
         return _spacy_ids(case, model, judging)
     texts = list(dict.fromkeys([*sentences(), *(text for batch in model.batches for text in batch.texts or ())]))
     folder = model.artifact("pytorch")
-    with model.timed("tokenization", case.backend):
+    with model.times.stage("tokenization", case.backend):
         ids = {"tokenizers": by_tokenizers, "transformers": by_transformers}[case.backend](folder, texts)
         count, first = first_difference(model.tokenizer, texts, ids)
     if count:
@@ -135,7 +135,7 @@ def _artifacts(case: Case, model: ModelRun, judging: Judging) -> Answer:
         return _spacy_answers(case, model, judging)
     if _needs_torch():
         raise MissingRuntime("PyTorch and transformers are not installed", remedy='pip install "parity[torch]"')
-    with model.timed("reload", case.backend):
+    with model.times.stage("reload", case.backend):
         problems, seen = reload(case.backend, folder, spare=model.spare)
     if problems:
         return Answer(case, "fail", "; ".join(problems))

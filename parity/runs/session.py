@@ -135,7 +135,7 @@ class Run:
     def close(self) -> None:
         """End every worker, remove the scratch folder, and account for what no stage has claimed."""
         if self._selected and not self._closed:
-            claimed = sum(model.accounted_s for model, _ in self._models.values())
+            claimed = sum(model.times.accounted_s for model, _ in self._models.values())
             spent = time.perf_counter() - self._began - claimed
             nobody = {"model": None, "backend": None, "cpu_s": None, "peak_rss": None}
             self.log.write("time", stage="harness", wall_s=spent, own=True, **nobody)
