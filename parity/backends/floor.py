@@ -2,8 +2,8 @@
 
 A job asks for `parity.measure.floor.names(taps)` and names this module; its settings may say `seeds`, and `restart`,
 the stations at which own noise begins anew (comma separated; all taps unless said). Its precision is what the noise
-is computed in: float32 with enlarged noise, or float64 to check that. Every row rolls dice of its own, seeded by seed
-and by what was fed: neither threads, nor the order of batches, nor a row's company change a bit.
+is computed in: float32 with enlarged noise, or float64 to check that. Every row rolls dice of its own, seeded by what
+it was fed: neither threads, nor the order of batches, nor a row's company change a bit.
 """
 
 from __future__ import annotations

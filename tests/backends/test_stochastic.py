@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_bert import CYRILLIC, ERF, PREFIX
+from small_bert import CYRILLIC, ERF, PREFIX, read_source
 
 from parity.backends import floor as floor_runtime
 from parity.backends import oracle as oracle_runtime
 from parity.backends.executors.numpy_ops import NumpyOps
 from parity.backends.executors.stochastic import UNITS, StochasticOps, growth
 from parity.backends.job import Job
+from parity.checkpoints import write_bundle
 from parity.errors import ParityError
 from parity.measure.floor import KINDS, Floor, FloorBatch, Kind, names, pool, read
 from parity.measure.judgement import judge
 from parity.measure.limits import Groups
 from parity.measure.noise import Errors
 from parity.ops import Ops
-from parity.tensorfile import Array
+from parity.tensorfile import Array, TensorSpec
 from parity.traces import TraceBatch, read_batch, write_batch
 
 RNG = np.random.default_rng(3)
@@ -378,30 +379,26 @@ def test_fewer_than_64_tokens_get_more_seeds(golden_job: Job, tmp_path: Path) ->
     opened.close()
 
 
-def test_a_row_that_begins_uniform_is_marked_from_there_on(golden_job: Job, tmp_path: Path) -> None:
-    from small_bert import read_source
-
-    from parity.checkpoints import write_bundle
-    from parity.tensorfile import TensorSpec
-
-    held = read_source(golden_job.artifact / PREFIX)
-    fed = dict(read_batch(golden_job.inputs[0]).inputs)
-    row, place = 1, 2
-    held["bert/embeddings/word_embeddings"][int(fed["input_ids"][row, place])] = 0
+@pytest.mark.parametrize(("row", "place"), [(1, 2), (2, 35)], ids=["real", "padding"])
+def test_a_row_that_begins_uniform_is_marked_from_there_on(
+    golden_job: Job, tmp_path: Path, row: int, place: int
+) -> None:
+    held, fed = read_source(golden_job.artifact / PREFIX), dict(read_batch(golden_job.inputs[0]).inputs)
+    there = fed["input_ids"] == fed["input_ids"][row, place]
+    real = fed["attention_mask"] == 1
+    assert (there & real)[:, place].sum() == real[row, place]
+    held["bert/embeddings/word_embeddings"][fed["input_ids"][row, place]] = 0
     held["bert/embeddings/position_embeddings"][place] = 1.7
     held["bert/embeddings/token_type_embeddings"][:] = 0
-    elsewhere = fed["input_ids"] == fed["input_ids"][row, place]
-    elsewhere[row, place] = False
-    assert not elsewhere[:, place].any()
     specs = [TensorSpec(name, array.dtype.name, array.shape) for name, array in held.items()]
     write_bundle(tmp_path / PREFIX, specs, held.values())
     found = run(job_of(golden_job.artifact, tmp_path / PREFIX, tmp_path))
     marked = {kind: {tap: rows_of(read(found, tap, kind).reported) for tap in TAPS} for kind in KINDS}
-    assert not read(found, "layer.0", "accumulated").reported[fed["attention_mask"] == 0].any()
-    only_it = [False, True, False]
+    nobody, only_it = [False] * 3, [number == row and bool(real[row, place]) for number in range(3)]
     assert marked["accumulated"] == dict.fromkeys(TAPS, only_it)
-    assert marked["own"] == {tap: only_it if tap == "embeddings" else [False] * 3 for tap in TAPS}
-    assert pooled(found, "embeddings", "own").positions == 88 - int(fed["attention_mask"][row].sum())
+    assert marked["own"] == {tap: only_it if tap == "embeddings" else nobody for tap in TAPS}
+    assert not read(found, "layer.0", "accumulated").reported[~real].any()
+    assert pooled(found, "embeddings", "own").positions == 88 - (real[row].sum() if real[row, place] else 0)
 
 
 def rows_of(marked: Array) -> list[bool]:
