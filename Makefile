@@ -31,7 +31,8 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest -q -n $(JOBS)
-	$(BIN)/python -m pytest -q suites/ --model rubert --model danish-bert --model bert-base-uncased --scale tiny
+	$(BIN)/python -m pytest -q suites/ --model rubert --model danish-bert --model bert-base-uncased --scale tiny \
+		-n $(JOBS) --dist loadgroup
 
 test-all: test test-all-only
 
@@ -44,6 +45,7 @@ bench: $(READY)
 	$(BIN)/python bench/compare.py
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/goldens.py
+	$(BIN)/python bench/floor.py
 	$(BIN)/python bench/run.py
 
 clean:

@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from parity.errors import ParityError
 
 _UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _in_use: dict[Path, int] = {}
+_PATIENCE_S = 0.01
 
 
 def cache_root() -> Path:
@@ -92,13 +94,19 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
         ParityError: the disk refuses; besides, whatever `build` raises. Then nothing is left behind.
     """
     while not use(folder):
-        with _locked(folder, fcntl.LOCK_EX):
-            if not folder.is_dir():
-                # Whoever left these is dead: the living hold the lock.
-                for stale in folder.parent.glob(f".{folder.name}.*.part"):
-                    shutil.rmtree(stale, ignore_errors=True)
-                with whole(folder) as temporary:
-                    build(temporary)
+        try:
+            with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                if not folder.is_dir():
+                    # Whoever left these is dead: the living hold the lock.
+                    for stale in folder.parent.glob(f".{folder.name}.*.part"):
+                        shutil.rmtree(stale, ignore_errors=True)
+                    with whole(folder) as temporary:
+                        build(temporary)
+        except BlockingIOError:
+            # Wait for the builder as a user would: once it is done it holds the entry for as long as it lives, and
+            # waiting for the exclusive lock would be waiting for its end.
+            with _locked(folder, fcntl.LOCK_SH):
+                time.sleep(_PATIENCE_S)
     return folder
 
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -204,3 +207,36 @@ def test_entry_deleted_by_hand_is_built_again(cache: Path) -> None:
 
 def test_eviction_of_an_absent_cache(tmp_path: Path) -> None:
     assert evict(tmp_path / "none", 0) == ()
+
+
+_BUILDER = """
+import sys, time
+from pathlib import Path
+from parity.models.cache import build_once
+
+def build(folder):
+    time.sleep(0.5)
+    (folder / "file").write_text("whole")
+
+build_once(Path(sys.argv[1]), build)
+print("built", flush=True)
+sys.stdin.read()  # lives on, and so goes on using the entry
+"""
+
+
+def test_who_waits_for_a_builder_does_not_wait_for_its_end(tmp_path: Path) -> None:
+    entry = tmp_path / "kind" / "entry"
+    command = [sys.executable, "-c", _BUILDER, str(entry)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    try:
+        # Each answers while the other is still alive: neither waits for the other's exit.
+        for one in both:
+            assert one.stdout is not None
+            ready, _, _ = select.select([one.stdout], [], [], 30)
+            assert ready
+            assert one.stdout.readline() == "built\n"
+        assert all(one.poll() is None for one in both)
+    finally:
+        for one in both:
+            one.communicate()
