@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make parity MODEL=rubert   prove a model on every runtime; the report lands in reports/"
 	@echo "make test                  lint, tests, suites at tiny scale (under 10 minutes)"
-	@echo "make test-all              besides: wheel, transformers 5, spaCy package, browser"
+	@echo "make test-all              besides: wheel, transformers 5, spaCy package, browser, documents, benches"
 	@echo "make bench                 the measures that the README quotes"
 
 $(READY): pyproject.toml constraints.txt

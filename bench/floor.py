@@ -22,7 +22,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np
-from floor_runs import NUMPY, Bench, Trace, batches, faulty, model, sound
+from _floor_runs import NUMPY, Bench, Trace, batches, faulty, model, sound
 
 from parity.artifacts.convert import convert, derive
 from parity.artifacts.source import Choices, understand
