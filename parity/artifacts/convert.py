@@ -26,7 +26,7 @@ class Kind:
     """How one kind of artifact is made from a Hugging Face directory, and what that needs."""
 
     derive: str
-    """`module:function` of `(pytorch_dir, out, proof, **options) -> Proof`."""
+    """`module:function` of `(pytorch_dir, folder, **options) -> Proof`."""
     needs: tuple[str, ...]
     extra: str
     options: tuple[str, ...] = ()

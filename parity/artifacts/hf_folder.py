@@ -14,7 +14,7 @@ from parity.artifacts.source import read_json
 from parity.errors import ParityError
 from parity.families import family
 from parity.families.base import Family
-from parity.families.values import Config, Head
+from parity.families.values import Config, Head, gelu_option
 from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs
 
 _REMEDY = "name a Hugging Face directory with config.json and model.safetensors"
@@ -129,7 +129,7 @@ def read_hf_folder(folder: Path) -> HfFolder:
     proof = read_proof(folder) if (folder / FILE).is_file() else None
     if proof is not None:
         # The proof holds the source's own config, which says less ambiguously what config.json repeats.
-        activation = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(proof.activation)
+        activation = gelu_option(proof.activation)
         config = architecture.read_config(dict(proof.config), where=folder / FILE, activation=activation)
     else:
         # Unlike in Google's files, "gelu" always means erf in transformers.

@@ -51,3 +51,9 @@ class Head:
     name: str
     target_class: str
     taps: tuple[str, ...]
+
+
+def gelu_option(activation: str) -> str | None:
+    """What `--activation` says for a computed activation: `erf`, `tanh`, or None where it is no GELU."""
+    kind, _, form = activation.partition("_")
+    return form if kind == "gelu" else None

@@ -20,6 +20,7 @@ from parity.backends.scheduler import Scheduler
 from parity.errors import ParityError
 from parity.events import EventLog
 from parity.families import family
+from parity.families.values import gelu_option
 from parity.inputs.batch import Batch, as_trace, digest
 from parity.inputs.batches import Size, build_batches
 from parity.inputs.files import read_inputs
@@ -86,6 +87,11 @@ class ModelRun:
             texts = read_texts(options.texts) if options.texts else None
             size: Size = "large" if options.inputs == "large" else "small"
             return build_batches(self.tokenizer, size=size, texts=texts, **limits)
+
+    @cached_property
+    def inputs_digest(self) -> str:
+        """SHA-256 of everything the batches feed."""
+        return digest(self.batches)
 
     @cached_property
     def input_files(self) -> tuple[Path, ...]:
@@ -167,8 +173,7 @@ class ModelRun:
             if not found[0].ok:
                 raise ParityError(f"the oracle failed: {found[0].reason}", remedy=found[0].stderr_tail)
 
-        inputs = digest(self.batches)
-        folder = oracle_traces(self.source, inputs, row_taps, self.outline.head.name, build)
+        folder = oracle_traces(self.source, self.inputs_digest, row_taps, self.outline.head.name, build)
         job = self._make_job("oracle", "", "float64", row_taps, folder, self.input_files)
         if found:
             self.times.worker("oracle", found[0])
@@ -215,7 +220,7 @@ class ModelRun:
         shipped: bool = False,
     ) -> Job:
         source, config = self.source, self.outline.config
-        activation = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(config.activation, "")
+        activation = gelu_option(config.activation) or ""
         proof = read_proof(self.artifact(kind)) if kind else None
         spare = self.spare if backend == "torch" else ()
         settings = {"shipped": "1"} if shipped else {"spare": ",".join(spare)} if spare else {}
@@ -234,7 +239,7 @@ class ModelRun:
             batch_timeout_s=self.options.timeout_s,
             memory_limit=self.options.memory_limit,
             settings=settings,
-            meta={"model": source.name, "inputs": digest(self.batches), "proof": proof.parity if proof else ""},
+            meta={"model": source.name, "inputs": self.inputs_digest, "proof": proof.parity if proof else ""},
         )
 
     @property
@@ -252,7 +257,7 @@ class ModelRun:
         """The inputs as the event `run` tells them."""
         return {
             "model": self.outline.name,
-            "digest": digest(self.batches),
+            "digest": self.inputs_digest,
             "real_tokens": sum(batch.real_tokens for batch in self.batches),
             "batches": [
                 {

@@ -21,7 +21,7 @@ from parity.backends.scheduler import Scheduler
 from parity.errors import BrokenParity, MissingRuntime, ParityError
 from parity.families import family
 from parity.families.base import Family
-from parity.families.values import Config, Head
+from parity.families.values import Config, Head, gelu_option
 from parity.inputs.batch import Batch, as_trace, digest
 from parity.inputs.files import read_inputs
 from parity.models import resolve
@@ -130,7 +130,7 @@ def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | N
         source = resolve(subject, config=config, vocab=vocab, family=choices.family)
         understood = understand(source, choices)
         understood.checkpoint.close()
-        activation = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(understood.config.activation, "")
+        activation = gelu_option(understood.config.activation) or ""
         where = {"checkpoint": str(source.checkpoint), "config": str(source.config), "activation": activation}
         return Subject(source.checkpoint.parent, where, understood.family, understood.config, understood.head)
     folder = Path(subject)
@@ -143,8 +143,9 @@ def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | N
             f"{row.name} cannot run this artifact", where=folder, got=proof.to, expected=row.kind, remedy="--backend"
         )
     architecture = family(proof.family)
-    computed = {"gelu_erf": "erf", "gelu_tanh": "tanh"}.get(proof.activation)
-    numbers = architecture.read_config(dict(proof.config), where=folder / FILE, activation=computed)
+    numbers = architecture.read_config(
+        dict(proof.config), where=folder / FILE, activation=gelu_option(proof.activation)
+    )
     head = next((head for head in architecture.all_heads if head.name == proof.head), None)
     if head is None:
         raise ParityError(

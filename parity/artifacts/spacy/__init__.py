@@ -111,7 +111,7 @@ def _same_bits(one: Array, other: Array) -> bool:
 def _proof(source: HfFolder, identity: Identity, written: Written) -> Proof:
     """The folder's proof under the pipeline's own tensor names, less what the encoder alone does not hold."""
     base = source.as_proof()
-    lines = {line.target: line for line in base.tensors or _lines_of(source)}
+    lines = {line.target: line for line in base.tensors}
     left_out = [lines[name] for name in written.left_out if name in lines]
     return replace(
         base,
@@ -127,15 +127,6 @@ def _proof(source: HfFolder, identity: Identity, written: Written) -> Proof:
         },
         parity=parity.__version__,
     )
-
-
-def _lines_of(source: HfFolder) -> tuple[TensorProof, ...]:
-    """Proof lines of a folder that came without a proof: every tensor is its own source."""
-    found = []
-    for name, array in map_tensors(source.weights).items():
-        digest, dtype = sha256_array(array), array.dtype.name
-        found.append(TensorProof(name, name, "copy", array.shape, array.shape, dtype, dtype, digest, digest))
-    return tuple(found)
 
 
 def _located(proof: Proof, folder: Path, files: list[Path]) -> Proof:
