@@ -22,6 +22,8 @@ from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs, write_
 
 FORMAT = 1
 INPUTS = "inputs/"
+GIVEN = "given/"
+"""Prefix, among what a reference is fed, of the values that stages shall hand on in place of their own."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ class Job:
     """The runtime's own options (`--set KEY=VALUE`)."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that are copied into every trace: model, digests, run flags."""
+    given: bool = False
+    """The batch files are another runtime's trace: every stage is evaluated on that runtime's own inputs to it."""
     module: str = ""
     """Import path of a runtime module that the table does not know; empty = the table's."""
 

@@ -60,7 +60,9 @@ class Oracle:
         return {tap: np.concatenate([answer[tap] for answer in answers]) for tap in self._taps}
 
     def _walk(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return walk(self._reference.stages, self._ops, inputs, self._taps)
+        fed, given = self._reference.parted(inputs)
+        values = {tap: array.astype(self._dtype, copy=False) for tap, array in given.items()}
+        return walk(self._reference.stages, self._ops, fed, self._taps, given=values)
 
     def close(self) -> None:
         """End the threads, close the checkpoint."""

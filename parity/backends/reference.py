@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from parity.families import family
 from parity.families.values import Head
 from parity.ops import Stage
 from parity.tensorfile import Array
+from parity.traces import GIVEN
 
 PRECISIONS = ("float32", "float64")
 
@@ -37,6 +38,13 @@ class Reference:
         if name not in self.checkpoint.entries:
             raise ParityError(f"no variable {name}", where=self.checkpoint.prefix, remedy="check --head and --family")
         return self.checkpoint.read(name)
+
+    def parted(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """What a batch feeds, apart: its inputs, and the values of stages that a runtime computed on it."""
+        known = {stage.name for stage in self.stages}
+        given = {name.removeprefix(GIVEN): array for name, array in inputs.items() if name.startswith(GIVEN)}
+        fed = {name: array for name, array in inputs.items() if not name.startswith(GIVEN)}
+        return fed, {tap: array for tap, array in given.items() if tap in known}
 
     def close(self) -> None:
         """Close the checkpoint; a second call does nothing."""

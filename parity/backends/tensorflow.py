@@ -39,9 +39,11 @@ class TensorFlow:
 
     def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
         """All positions of all rows, as given."""
-        fed = {name: self._ops.tensor(array) for name, array in inputs.items()}
+        arrays, given = self._reference.parted(inputs)
+        fed = {name: self._ops.tensor(array) for name, array in arrays.items()}
         with tf.device("/CPU:0"):
-            taps = walk(self._reference.stages, self._ops, fed, self._taps)
+            values = {tap: self._ops.cast(array) for tap, array in given.items()}
+            taps = walk(self._reference.stages, self._ops, fed, self._taps, given=values)
         return {tap: self._ops.array(taps[tap]) for tap in self._taps}
 
     def close(self) -> None:

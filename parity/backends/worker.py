@@ -126,10 +126,10 @@ def answer_batch(job: Job, backend: Backend, batch: TraceBatch, described: Mappi
     Raises:
         ParityError: the backend answered with other taps than it was asked for.
     """
-    from parity.traces import INPUTS, TraceBatch
+    from parity.traces import GIVEN, INPUTS, TraceBatch
 
     meta = {
-        **{name: value for name, value in batch.meta.items() if name != "format"},
+        **{name: value for name, value in batch.meta.items() if name not in ("format", "skipped")},
         **job.meta,
         **described,
         "backend": job.backend,
@@ -142,8 +142,11 @@ def answer_batch(job: Job, backend: Backend, batch: TraceBatch, described: Mappi
         "machine": f"{platform.platform()} {platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
     }
+    if job.given and batch.skipped is not None:
+        return TraceBatch({}, batch.inputs, {**meta, "skipped": batch.skipped})
+    given = {GIVEN + tap: array for tap, array in batch.taps.items()} if job.given else {}
     try:
-        answer = backend.run(batch.inputs, texts=batch.texts)
+        answer = backend.run({**batch.inputs, **given}, texts=batch.texts)
     except BatchSkipped as skip:
         return TraceBatch({}, batch.inputs, {**meta, "skipped": str(skip)})
     taps = {name: array for name, array in answer.items() if not name.startswith(INPUTS)}

@@ -58,3 +58,13 @@ def test_unknown_taps_and_absent_inputs_are_named() -> None:
         walk(STAGES, OPS, {"x": np.zeros(1)}, ["layer.77"])
     with pytest.raises(ParityError, match="the batch has no inputs/x"):
         walk(STAGES, OPS, {"y": np.zeros(1)}, ["sum"])
+
+
+def test_given_values_are_handed_on_while_the_stages_own_are_returned() -> None:
+    found = walk(STAGES, OPS, {"x": np.array([1.0])}, ["double", "square", "sum"], given={"double": np.array([5.0])})
+    assert {name: value.item() for name, value in found.items()} == {"double": 2.0, "square": 25.0, "sum": 30.0}
+
+
+def test_what_only_given_values_depend_on_is_not_evaluated() -> None:
+    given = {"square": np.array([3.0]), "double": np.array([4.0])}
+    assert walk(STAGES, OPS, {}, ["sum"], given=given)["sum"].item() == 7.0

@@ -12,7 +12,7 @@ import numpy as np
 import parity
 from parity.artifacts.folder import new_folder
 from parity.artifacts.hf_folder import HfFolder, read_hf_folder
-from parity.artifacts.proof import Dropped, Proof, TensorProof, sha256_array, sha256_file
+from parity.artifacts.proof import Dropped, Proof, sha256_file
 from parity.artifacts.spacy.identity import Identity
 from parity.artifacts.spacy.layout import package_files, write_dist_info, write_sdist, write_wheel
 from parity.artifacts.spacy.pipeline import Written, write_pipeline

@@ -1,4 +1,4 @@
-"""The plain forward: one walk over a reference's stages that keeps only what is still needed."""
+"""Walks over a reference's stages that keep only what is still needed: the plain forward, and the residual."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from parity.ops import Ops, Stage, Tensor
 from parity.traces import INPUTS
 
 
-def walk(stages: Sequence[Stage], ops: Ops, inputs: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+def walk(
+    stages: Sequence[Stage],
+    ops: Ops,
+    inputs: Mapping[str, Tensor],
+    wanted: Collection[str],
+    *,
+    given: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
     """Evaluate the stages that `wanted` depends on, in order.
 
     Args:
@@ -18,6 +25,8 @@ def walk(stages: Sequence[Stage], ops: Ops, inputs: Mapping[str, Tensor], wanted
         ops: the executor.
         inputs: the batch as the executor's tensors, by bare name.
         wanted: names of stages.
+        given: what a runtime computed, by name of stage. A stage named here hands that value on, while its own is what
+            is returned: L_k on the runtime's own inputs to it (numerics.md, "Own error").
 
     Returns:
         The wanted values, in the order of the stages.
@@ -25,8 +34,9 @@ def walk(stages: Sequence[Stage], ops: Ops, inputs: Mapping[str, Tensor], wanted
     Raises:
         ParityError: no stage has a wanted name, or the batch lacks an input that is needed.
     """
-    chosen = needed(stages, wanted)
-    values = {INPUTS + name: tensor for name, tensor in inputs.items()}
+    handed_on = given or {}
+    chosen = needed(stages, wanted, given=handed_on)
+    values = {INPUTS + name: tensor for name, tensor in inputs.items()} | dict(handed_on)
     uses = Counter(need for stage in chosen for need in stage.needs)
     absent = sorted(need for need in uses if need.startswith(INPUTS) and need not in values)
     if absent:
@@ -40,15 +50,15 @@ def walk(stages: Sequence[Stage], ops: Ops, inputs: Mapping[str, Tensor], wanted
             uses[need] -= 1
             if not uses[need]:
                 values.pop(need, None)
-        if uses[stage.name]:
+        if uses[stage.name] and stage.name not in handed_on:
             values[stage.name] = value
         if stage.name in wanted:
             kept[stage.name] = value
     return kept
 
 
-def needed(stages: Sequence[Stage], wanted: Collection[str]) -> list[Stage]:
-    """The stages that `wanted` depends on, in order.
+def needed(stages: Sequence[Stage], wanted: Collection[str], *, given: Collection[str] = ()) -> list[Stage]:
+    """The stages that have to be evaluated for `wanted`, in order: those it depends on, but not through given values.
 
     Raises:
         ParityError: no stage has a wanted name.
@@ -63,6 +73,6 @@ def needed(stages: Sequence[Stage], wanted: Collection[str]) -> list[Stage]:
     open_names, chosen = set(wanted), list[Stage]()
     for stage in reversed(stages):
         if stage.name in open_names:
-            open_names.update(stage.needs)
+            open_names.update(need for need in stage.needs if need not in given)
             chosen.append(stage)
     return chosen[::-1]
