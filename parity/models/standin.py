@@ -46,8 +46,9 @@ _SHAPES: Mapping[str, _Shapes] = {
         head="pretraining",
         scales={
             "full": {},
+            # More than ten layers: only then do layers taken in the order of their names' letters show.
             "small": {
-                "num_hidden_layers": 4,
+                "num_hidden_layers": 12,
                 "hidden_size": 128,
                 "num_attention_heads": 4,
                 "intermediate_size": 512,
@@ -91,7 +92,8 @@ def blueprint(card: Card, scale: Scale = "full") -> Blueprint:
 
 def digest(card: Card, scale: Scale) -> str:
     """Twelve hex digits of everything a stand-in is made from: recipe, card, scale, corpora."""
-    parts = (str(RECIPE), card.model_dump_json(), scale, *chain.from_iterable(corpora().values()))
+    shape = repr(sorted(_SHAPES[card.family].scales[scale].items()))
+    parts = (str(RECIPE), card.model_dump_json(), scale, shape, *chain.from_iterable(corpora().values()))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 

@@ -116,7 +116,7 @@ def test_two_builds_are_the_same_to_the_byte(built: Path, tmp_path: Path) -> Non
         ("rubert", "full", 12, 768, 12, 3072, 512, 119547, 178_566_653),
         ("bert-base-uncased", "full", 12, 768, 12, 3072, 512, 30522, 110_106_428),
         ("bert-large-uncased", "full", 24, 1024, 16, 4096, 512, 30522, 336_226_108),
-        ("rubert", "small", 4, 128, 4, 512, 512, 4000, None),
+        ("rubert", "small", 12, 128, 4, 512, 512, 4000, None),
         ("danish-bert", "tiny", 2, 32, 2, 64, 64, 1200, None),
     ],
 )
