@@ -44,3 +44,9 @@ def input_trouble(base: TraceBatch, other: TraceBatch) -> str | None:
 
 def _names(inputs: Mapping[str, Array]) -> str:
     return ", ".join(sorted(inputs)) or "nothing"
+
+
+def fed_alike(trace: TraceBatch, inputs: Mapping[str, Array]) -> bool:
+    """Whether a runtime was fed these token ids at every real position; one that does not tell was fed what it got."""
+    fed, real = trace.inputs.get("input_ids"), real_positions(inputs)
+    return fed is None or (fed.shape == real.shape and not (fed != inputs["input_ids"])[real].any())

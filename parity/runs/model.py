@@ -30,7 +30,8 @@ from parity.models import Source, resolve
 from parity.runs.make import make
 from parity.runs.options import RunOptions
 from parity.runs.outline import Outline, outline_of
-from parity.runs.store import artifact, missing_exporter, oracle_traces
+from parity.runs.references import References
+from parity.runs.store import artifact, missing_exporter
 from parity.runs.timekeeper import Timekeeper
 from parity.traces import batch_path, write_batch
 
@@ -148,36 +149,25 @@ class ModelRun:
             ParityError: its artifact could not be built.
         """
         if row.name == "oracle":
-            return self._oracle
+            return self.references.oracle
         jobs = [self._job(row, shipped=shipped)]
         if following is not None:
             with suppress(ParityError):  # told when its own turn comes
                 jobs.append(self._job(following))
-        outcome = self._wait(jobs)
+        outcome = self.wait(jobs)
         self._note(row, outcome)
         return outcome
 
-    def _wait(self, jobs: Sequence[Job]) -> Outcome:
+    def wait(self, jobs: Sequence[Job]) -> Outcome:
+        """Run the first of these jobs; the second may import meanwhile."""
         with self.times.waiting():
             self._scheduler.submit(jobs)
             return self._scheduler.result(jobs[0])
 
     @cached_property
-    def _oracle(self) -> Outcome:
-        row_taps = tuple(tap.name for tap in self.outline.taps)
-        found: list[Outcome] = []
-
-        def build(folder: Path) -> None:
-            job = self._make_job("oracle", "", "float64", row_taps, folder, self.input_files)
-            found.append(self._wait([job]))
-            if not found[0].ok:
-                raise ParityError(f"the oracle failed: {found[0].reason}", remedy=found[0].stderr_tail)
-
-        folder = oracle_traces(self.source, self.inputs_digest, row_taps, self.outline.head.name, build)
-        job = self._make_job("oracle", "", "float64", row_taps, folder, self.input_files)
-        if found:
-            self.times.worker("oracle", found[0])
-        return Outcome(job, "ok", "" if found else "from the cache")
+    def references(self) -> References:
+        """What every runtime is held to."""
+        return References(self, scratch=self._scratch)
 
     def _job(self, row: Runtime, *, shipped: bool = False) -> Job:
         key = (row.name, shipped)
@@ -187,8 +177,17 @@ class ModelRun:
             files = self.shipped_files if shipped else self.input_files
             precision = "float32" if row.precision == "default" else row.precision
             kind = None if row.kind == "source" else row.kind
-            self._jobs[key] = self._make_job(
-                row.backend, row.variant, precision, taps, out, files, kind=kind, shipped=shipped
+            spare = self.spare if row.backend == "torch" else ()
+            settings = {"shipped": "1"} if shipped else {"spare": ",".join(spare)} if spare else {}
+            self._jobs[key] = self.make_job(
+                row.backend,
+                variant=row.variant,
+                precision=precision,
+                taps=taps,
+                out=out,
+                inputs=files,
+                kind=kind,
+                settings=settings,
             )
         return self._jobs[key]
 
@@ -207,23 +206,24 @@ class ModelRun:
             area += sizes[file]
         return tuple(sorted(chosen))
 
-    def _make_job(
+    def make_job(
         self,
         backend: str,
-        variant: str,
+        *,
+        variant: str = "",
         precision: str,
         taps: Sequence[str],
         out: Path,
-        inputs: tuple[Path, ...],
-        *,
+        inputs: Sequence[Path],
         kind: str | None = None,
-        shipped: bool = False,
+        settings: Mapping[str, str] | None = None,
+        given: bool = False,
+        module: str = "",
     ) -> Job:
+        """A job on this model: of an artifact of that kind or, without one, of the checkpoint itself."""
         source, config = self.source, self.outline.config
         activation = gelu_option(config.activation) or ""
         proof = read_proof(self.artifact(kind)) if kind else None
-        spare = self.spare if backend == "torch" else ()
-        settings = {"shipped": "1"} if shipped else {"spare": ",".join(spare)} if spare else {}
         return Job(
             backend=backend,
             variant=variant,
@@ -233,13 +233,15 @@ class ModelRun:
             artifact=self.artifact(kind) if kind else source.checkpoint.parent,
             source={"checkpoint": str(source.checkpoint), "config": str(source.config), "activation": activation},
             taps=tuple(taps),
-            inputs=inputs,
+            inputs=tuple(inputs),
             out=out,
             threads=self.options.threads,
             batch_timeout_s=self.options.timeout_s,
             memory_limit=self.options.memory_limit,
-            settings=settings,
+            settings=dict(settings or {}),
             meta={"model": source.name, "inputs": self.inputs_digest, "proof": proof.parity if proof else ""},
+            given=given,
+            module=module,
         )
 
     @property

@@ -24,7 +24,10 @@ _EXPORTERS = {
     "spacy": ("spacy", "spacy-transformers", "torch", "transformers"),
 }
 _OURS = ("artifacts", "checkpoints", "families", "graphfile", "inputs", "weights")
-_REFERENCE = ("backends", "families", "ops.py")
+_REFERENCES = {
+    "oracle": ("backends", "families", "ops.py"),
+    "floor": ("backends", "families", "ops.py", "measure/floor.py", "measure/places.py"),
+}
 
 
 def source_digest(source: Source) -> str:
@@ -41,13 +44,15 @@ def artifact(source: Source, kind: str, build: Callable[[Path], None]) -> Path:
     return build_once(cache_root() / "artifacts" / f"{source.name}-{kind}-{key[:16]}", build)
 
 
-def oracle_traces(source: Source, inputs: str, taps: Iterable[str], head: str, build: Callable[[Path], None]) -> Path:
-    """The oracle's traces for these inputs and taps, computed by `build` if the cache has none."""
+def reference_traces(
+    name: str, source: Source, inputs: str, taps: Iterable[str], head: str, build: Callable[[Path], None]
+) -> Path:
+    """A reference's traces (`oracle`, `floor`) of these inputs and taps, computed by `build` if the cache has none."""
     named = "\n".join([*sorted(taps), head])
     versions = f"numpy={_version('numpy')};scipy={_version('scipy')}"
-    parts = [source_digest(source), inputs, named, versions, code_digest(_REFERENCE)]
+    parts = [source_digest(source), inputs, named, versions, code_digest(_REFERENCES[name])]
     key = _digest(part.encode() for part in parts)
-    return build_once(cache_root() / "oracle" / f"{source.name}-{key[:16]}", build)
+    return build_once(cache_root() / name / f"{source.name}-{key[:16]}", build)
 
 
 @cache

@@ -76,3 +76,16 @@ def needed(stages: Sequence[Stage], wanted: Collection[str], *, given: Collectio
             open_names.update(need for need in stage.needs if need not in given)
             chosen.append(stage)
     return chosen[::-1]
+
+
+def nearest(stages: Sequence[Stage], name: str, among: Collection[str]) -> frozenset[str]:
+    """Which of these stages a stage is fed by, directly or through others that are not among them."""
+    needs = {stage.name: stage.needs for stage in stages}
+    found, open_names = set[str](), set(needs[name])
+    while open_names:
+        need = open_names.pop()
+        if need in among:
+            found.add(need)
+        else:
+            open_names.update(needs.get(need, ()))
+    return frozenset(found)

@@ -1,0 +1,173 @@
+"""What a model's runtimes are held to: the oracle, the floors, the source's own run, and the residual of each runtime.
+
+Oracle and floors cost far more than a forward pass; they are computed once per checkpoint and inputs, and cached.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parity.backends import RUNTIMES
+from parity.backends.executors.walk import nearest
+from parity.backends.outcome import Outcome
+from parity.errors import ParityError
+from parity.families import family
+from parity.measure import floor as floors
+from parity.measure.station import Station
+from parity.measure.yardstick import Truth, Yardstick
+from parity.runs.outline import references
+from parity.runs.store import reference_traces
+from parity.traces import TraceBatch, batch_path, read_batch
+
+if TYPE_CHECKING:
+    from parity.runs.model import ModelRun
+
+
+class References:
+    """The references of one model's inputs; everything is made when first needed."""
+
+    def __init__(self, model: ModelRun, *, scratch: Path) -> None:
+        self._model, self._scratch = model, scratch
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The stations of this run, in the order data flows."""
+        return tuple(tap.name for tap in self._model.outline.taps)
+
+    @cached_property
+    def oracle(self) -> Outcome:
+        """The float64 reference on every batch.
+
+        Raises:
+            ParityError: it failed.
+        """
+        return self._cached("oracle", self.taps, precision="float64")
+
+    @cached_property
+    def floor(self) -> Outcome:
+        """What float32 rounding does to every station, accumulated and own (`parity.measure.floor`).
+
+        Raises:
+            ParityError: it failed.
+        """
+        return self._cached("floor", floors.names(self.taps), module="parity.backends.floor", precision="float32")
+
+    @property
+    def source(self) -> Outcome:
+        """The source's own float32 run.
+
+        Raises:
+            ParityError: it failed: then there is nothing to compare with.
+        """
+        name = references()[1]
+        found = self._model.outcome(RUNTIMES[name])
+        if not found.ok:
+            raise ParityError(f"nothing to compare with: {name} {found.status}: {found.reason}")
+        return found
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        """All of them, batch by batch."""
+        axes = {tap.name: tap.axes for tap in self._model.outline.taps}
+        return Yardstick(axes, [partial(self._truth, number) for number in range(len(self._model.batches))])
+
+    def steps(self, outcome: Outcome, numbers: Sequence[int]) -> tuple[Outcome, tuple[str, ...]]:
+        """The oracle's steps on a runtime's own inputs to them, and the stations for which that tells its own error.
+
+        Args:
+            outcome: of the runtime.
+            numbers: which batches it was run on.
+        """
+        shown = [tap for tap in self.taps if tap not in outcome.unavailable]
+        config, head = self._model.outline.config, self._model.outline.head
+        stages = family(self._model.outline.family).stages(config, head)
+        # Own noise begins anew at every station of the run: where one is not shown, the next one's is unknown.
+        own = tuple(tap for tap in shown if nearest(stages, tap, self.taps) <= set(shown))
+        traces = tuple(batch_path(outcome.traces, place) for place in range(len(numbers)))
+        out = self._scratch / f"{outcome.job.name.replace(':', '-')}-steps"
+        job = self._model.make_job("oracle", precision="float64", taps=own, out=out, inputs=traces, given=True)
+        return self._model.wait([job]), own
+
+    def judge(
+        self,
+        outcome: Outcome,
+        *,
+        precision: str,
+        numbers: Sequence[int] | None = None,
+        taps: Collection[str] | None = None,
+        own: bool = True,
+    ) -> dict[str, Station]:
+        """Judge a runtime's traces at the stations it shows.
+
+        Args:
+            outcome: of the runtime, which answered.
+            precision: what it claims.
+            numbers: the batches it was run on; all unless said.
+            taps: the stations to look at; all that it shows unless said.
+            own: judge own errors too, which costs a walk of the oracle.
+
+        Raises:
+            ParityError: a reference failed.
+        """
+        chosen = range(len(self._model.batches)) if numbers is None else numbers
+        places = {number: place for place, number in enumerate(chosen)}
+        steps = self.steps(outcome, chosen) if own else None
+        if steps is not None and not steps[0].ok:
+            raise ParityError(f"the oracle's steps failed: {steps[0].reason}", remedy=steps[0].stderr_tail)
+        self._prepare()
+
+        def read(traces: Path, number: int) -> TraceBatch:
+            return read_batch(batch_path(traces, places[number]))
+
+        shown = [tap for tap in self.taps if tap not in outcome.unavailable and (taps is None or tap in taps)]
+        with self._model.times.stage("compare", outcome.job.name, own=True):
+            found = self.yardstick.judge(
+                partial(read, outcome.traces),
+                given=partial(read, steps[0].traces) if steps else None,
+                own=steps[1] if steps else (),
+                precision=precision,
+                batches=tuple(chosen),
+                taps=shown,
+            )
+        if steps is not None:
+            shutil.rmtree(steps[0].job.out, ignore_errors=True)
+        return found
+
+    def _prepare(self) -> None:
+        """Whatever has to run, runs before the comparison's clock does."""
+        for outcome in (self.oracle, self.floor, self.source):
+            assert outcome.ok
+
+    def _truth(self, number: int) -> Truth:
+        batch = self._model.batches[number]
+        oracle, floor, source = (
+            read_batch(batch_path(found.traces, number)) for found in (self.oracle, self.floor, self.source)
+        )
+        return Truth(batch.name, batch.arrays, oracle, floor, source)
+
+    def _cached(self, name: str, taps: tuple[str, ...], *, precision: str, module: str = "") -> Outcome:
+        found: list[Outcome] = []
+        model = self._model
+
+        def build(folder: Path) -> None:
+            job = model.make_job(
+                name, precision=precision, taps=taps, out=folder, inputs=model.input_files, module=module
+            )
+            found.append(model.wait([job]))
+            if not found[0].ok:
+                raise ParityError(f"the {name} failed: {found[0].reason}", remedy=found[0].stderr_tail)
+
+        folder = reference_traces(name, model.source, model.inputs_digest, taps, model.outline.head.name, build)
+        job = model.make_job(name, precision=precision, taps=taps, out=folder, inputs=model.input_files, module=module)
+        if found:
+            model.times.worker(name, found[0])
+        return Outcome(job, "ok", "" if found else "from the cache")
+
+
+def metrics(station: Station) -> Mapping[str, float]:
+    """All numbers of a deviation row, pooled: absolute ones and ratios."""
+    return {**station.measure.metrics, **station.numbers}
