@@ -87,7 +87,7 @@ def judge(
     if floor.rms == 0:
         return _exact(candidate, source)
     limits = Limits(groups, floor.positions, floor.seeds)
-    findings = _findings(candidate, limits)
+    findings = findings_of(candidate, limits)
     trust = None if source is None else source.whole
     if source is not None and not LEAST_SOURCE <= source.whole <= limits.whole:
         culprit = _culprit(candidate.whole, source.whole, between.whole if between else None, limits.whole)
@@ -102,7 +102,8 @@ def judge(
     return Judgement("fail" if broken else "pass", message, findings, trust, None, candidate.reported)
 
 
-def _findings(ratios: Ratios, limits: Limits) -> tuple[Finding, ...]:
+def findings_of(ratios: Ratios, limits: Limits) -> tuple[Finding, ...]:
+    """The worst of every kind of group beside its limit, the whole first."""
     found = [Finding("whole", ratios.whole, limits.whole)]
     if ratios.channel_at >= 0:
         found.append(Finding("channel", ratios.channel, limits.channel, ratios.channel_at))
