@@ -91,7 +91,9 @@ class Spacy:
             raise BatchSkipped("spaCy is fed texts, and this batch has none")
         if "" in texts:
             raise BatchSkipped("spaCy feeds its transformer nothing for an empty text")
-        rows = [self._row(doc._.trf_data) for doc in self._nlp.pipe(texts)]
+        # One text goes the way of a single document, which must not differ from that of many.
+        documents = self._nlp.pipe(texts) if len(texts) > 1 else [self._nlp(texts[0])]
+        rows = [self._row(doc._.trf_data) for doc in documents]
         length = max([inputs["input_ids"].shape[1], *(len(row[INPUTS + "input_ids"]) for row in rows)])
         return {name: np.stack([_padded(row[name], name, length) for row in rows]) for name in rows[0]}
 

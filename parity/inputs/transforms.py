@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from parity.errors import ParityError
+from parity.errors import BrokenParity
 from parity.inputs.batch import Batch
 from parity.tensorfile import Array
 
@@ -72,20 +72,22 @@ def restored(axes: str, pieces: Sequence[Piece], answers: Sequence[Array], shape
         An array of that shape.
 
     Raises:
-        ParityError: the answers do not fit the pieces, or some row of the original is not among them or is twice.
+        BrokenParity: the answers do not fit the pieces, or some row of the original is not among them or is twice.
     """
     rows = [row for piece in pieces for row in piece.rows]
     if sorted(rows) != list(range(shape[0])) or len(pieces) != len(answers):
-        raise ParityError("pieces that do not make up the batch", got=sorted(rows), expected=f"0 to {shape[0] - 1}")
+        raise BrokenParity("pieces that do not make up the batch", got=sorted(rows), expected=f"0 to {shape[0] - 1}")
     if len({(array.dtype, array.shape[1:]) for array in answers}) != 1 or any(
         len(array) != len(piece.rows) for piece, array in zip(pieces, answers, strict=True)
     ):
-        raise ParityError("answers that do not fit what was fed", got=[list(array.shape) for array in answers])
+        raise BrokenParity("answers that do not fit what was fed", got=[list(array.shape) for array in answers])
     joined = np.concatenate(answers)[np.argsort(rows)]
     kept = tuple(slice(length if letter == "T" else None) for letter, length in zip(axes, shape, strict=False))
     found: Array = joined[kept]
     if len(axes) != len(shape) or found.shape != shape:
-        raise ParityError("an answer of another shape than the original's", got=list(joined.shape), expected=list(shape))
+        raise BrokenParity(
+            "an answer of another shape than the original's", got=list(joined.shape), expected=list(shape)
+        )
     return found
 
 

@@ -27,6 +27,7 @@ from parity.inputs.files import read_inputs
 from parity.inputs.textfiles import read_texts
 from parity.inputs.wordpiece import Tokenizer
 from parity.models import Source, resolve
+from parity.runs.invariances import Invariances
 from parity.runs.make import make
 from parity.runs.options import RunOptions
 from parity.runs.outline import Outline, outline_of
@@ -169,6 +170,11 @@ class ModelRun:
         """What every runtime is held to."""
         return References(self, scratch=self._scratch)
 
+    @cached_property
+    def invariances(self) -> Invariances:
+        """Every runtime beside itself, fed otherwise."""
+        return Invariances(self, scratch=self._scratch)
+
     def _job(self, row: Runtime, *, shipped: bool = False) -> Job:
         key = (row.name, shipped)
         if key not in self._jobs:
@@ -253,6 +259,8 @@ class ModelRun:
         """Delete a candidate's traces: they have been judged."""
         job = self._jobs.get((row.name, shipped))
         if job is not None:
+            if not shipped:
+                self.invariances.keep(row, self.outcome(row))
             shutil.rmtree(job.out, ignore_errors=True)
 
     def input_row(self) -> Mapping[str, object]:

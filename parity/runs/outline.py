@@ -26,7 +26,13 @@ REFERENCES = ("oracle", "tensorflow")
 KINDS = ("pytorch", "tensorflow", "spacy", "openvino", "onnx")
 TOKENIZERS = ("tokenizers", "transformers", "spacy")
 
-Question = Literal["proof", "tokenization", "hidden_states", "heads", "artifacts", "backend"]
+THREADS, REPEATED = "threads", "repeated"
+INVARIANCES = ("padding", "batch-size", "batch-order", THREADS, REPEATED)
+"""What must not change an answer: more padding, a row's company, its place, the number of threads, asking twice."""
+INVARIANCES_OF_TEXTS = ("documents", "batch-order", THREADS, REPEATED)
+"""The same of a runtime that is fed texts: it pads by itself; `documents` = one by one against all at once."""
+
+Question = Literal["proof", "tokenization", "hidden_states", "heads", "artifacts", "backend", "invariance"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Case:
     precision: str
     question: Question
     tap: str | None = None
+    """The tap; of the question `invariance`, which one."""
 
     @property
     def id(self) -> str:
@@ -131,6 +138,7 @@ def cases(outlined: Outline, options: RunOptions) -> tuple[Case, ...]:
     kinds = [kind for kind in KINDS if not options.backends or kind in {row.kind for row in rows} | {"pytorch"}]
     hidden = [tap for tap in outlined.taps if tap.station != "head"]
     heads = [tap for tap in outlined.taps if tap.station == "head"]
+    stations = any(tap.station != "fine" for tap in outlined.taps)
     candidates = [row for row in rows if row.name not in references()]
     tokenizers = [name for name in TOKENIZERS if name != "spacy" or any(row.name == "spacy" for row in rows)]
 
@@ -144,7 +152,13 @@ def cases(outlined: Outline, options: RunOptions) -> tuple[Case, ...]:
         *(case(row.name, row.precision, "hidden_states", tap.name) for row in candidates for tap in hidden),
         *(case(row.name, row.precision, "heads", tap.name) for row in candidates for tap in heads),
         *(case(kind, "float32", "artifacts") for kind in kinds if kind != "tensorflow"),
+        *(case(row.name, row.precision, "invariance", of) for row in candidates for of in invariances(row) if stations),
     )
+
+
+def invariances(row: Runtime) -> tuple[str, ...]:
+    """What a runtime is asked to answer alike."""
+    return INVARIANCES_OF_TEXTS if row.kind == "spacy" else INVARIANCES
 
 
 def selected(taps: tuple[Tap, ...], globs: Collection[str]) -> tuple[Tap, ...]:

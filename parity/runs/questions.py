@@ -124,6 +124,16 @@ def _station(case: Case, model: ModelRun, judging: Judging) -> Answer:
     return judging.station(case, row)
 
 
+def _invariance(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    row = RUNTIMES[case.backend]
+    outcome = judging.outcome(row)
+    if outcome.status == "missing":
+        return missing(case, model, outcome.reason, row.pip)
+    if not outcome.ok:
+        return _lost(case, outcome.reason)
+    return model.invariances.answer(case, row, outcome)
+
+
 def _artifacts(case: Case, model: ModelRun, judging: Judging) -> Answer:
     absent = missing_exporter(case.backend)
     if absent is not None:
@@ -167,4 +177,5 @@ _ANSWERS: Mapping[Question, Callable[[Case, ModelRun, Judging], Answer]] = {
     "hidden_states": _station,
     "heads": _station,
     "artifacts": _artifacts,
+    "invariance": _invariance,
 }
