@@ -13,6 +13,7 @@ from parity.measure.aligned import fed_alike
 from parity.measure.station import Station
 from parity.measure.tap import Worst
 from parity.runs.answer import Answer
+from parity.runs.investigating import Inquiry, investigate
 from parity.runs.model import ModelRun
 from parity.runs.outline import Case
 from parity.runs.references import metrics
@@ -26,6 +27,7 @@ class Judging:
         self.model = model
         self._rows = [row for row in rows if row.name != "oracle"]
         self._stations: dict[str, dict[str, Station]] = {}
+        self._inquiries: dict[str, Inquiry | None] = {}
         self._fed: dict[str, tuple[int, str | None]] = {}
 
     def outcome(self, row: Runtime) -> Outcome:
@@ -42,11 +44,28 @@ class Judging:
             self.fed(row)
             self._stations[row.name] = self._judged(row, outcome)
             self._record(row, self._stations[row.name])
+            with self.model.times.stage("diagnosis", row.name, own=True):
+                stations = list(self._stations[row.name].values())
+                self._inquiries[row.name] = investigate(self.model, row, outcome, stations)
             self.model.forget(row)
         assert case.tap is not None
         if case.tap in outcome.unavailable:
             return Answer(case, "skip", outcome.unavailable[case.tap], remedy="ask a runtime that can show this tap")
-        return self._answer(case, self._stations[row.name][case.tap])
+        answer = self._answer(case, self._stations[row.name][case.tap])
+        inquiry = self._inquiries[row.name]
+        if answer.status != "fail" or inquiry is None:
+            return answer
+        return replace(answer, message=f"{answer.message}\n{inquiry.sentence}\n{self._again(case, inquiry)}")
+
+    def _again(self, case: Case, inquiry: Inquiry) -> str:
+        """The command that shows this failure alone."""
+        options = self.model.options
+        scale = f" --scale {options.scale}" if self.model.source.stand_in and options.scale != "full" else ""
+        inputs = f" --inputs {options.inputs}" if options.inputs != "small" else ""
+        texts = f" --texts {options.texts}" if options.texts else ""
+        place = inquiry.guilty[0]
+        taps = f" --taps '{place}*'" if place.startswith("layer.") else ""
+        return f"again: parity run {self.model.outline.model} --backend {case.backend}{scale}{inputs}{texts}{taps}"
 
     def fed(self, row: Runtime) -> tuple[int, str | None]:
         """How many ids a runtime that tokenizes by itself fed as we would, and the first batch where it did not."""
@@ -73,7 +92,7 @@ class Judging:
         numbers = [self.model.input_files.index(path) for path in outcome.job.inputs]
         # The shipped graph shows only what it ships.
         found = self.model.references.judge(
-            outcome, precision=self._precision(row, outcome), numbers=numbers, taps=self._shown(outcome), own=False
+            outcome, precision=self._precision(row, outcome), places=numbers, taps=self._shown(outcome), own=False
         )
         self.model.forget(row, shipped=True)
         failing = next((station for station in found.values() if station.status in _RED), None)
@@ -117,6 +136,8 @@ class Judging:
             return Answer(case, "skip", message, remedy="give inputs that this runtime can take (--texts, --inputs)")
         if status == "unjudged":
             return Answer(case, "fail", f"unjudged: {message}", station.value, station.limit, worst)
+        if status == "fail" and station.inherited:
+            message += "; inherited, its own error is sound"
         if status == "fail" and worst:
             message += f"; worst at {worst['batch']} row {worst['row']}, token {worst['token']!r} of {worst['text']!r}"
         return Answer(case, status, message, station.value, station.limit, worst)

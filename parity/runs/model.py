@@ -47,7 +47,7 @@ class ModelRun:
         self, outlined: Outline, options: RunOptions, log: EventLog, scratch: Path, scheduler: Scheduler | InProcess
     ) -> None:
         self.outline, self.options, self.log = outlined, options, log
-        self._scratch, self._scheduler = scratch / outlined.name, scheduler
+        self.scratch, self._scheduler = scratch / outlined.name, scheduler
         self._artifacts: dict[str, Path | ParityError] = {}
         self.times = Timekeeper(log, outlined.name)
         self._noted: set[Path] = set()
@@ -98,7 +98,7 @@ class ModelRun:
     @cached_property
     def input_files(self) -> tuple[Path, ...]:
         """The batches on disk, as workers read them."""
-        folder = self._scratch / "inputs"
+        folder = self.scratch / "inputs"
         for number, batch in enumerate(self.batches):
             if not batch_path(folder, number).exists():
                 write_batch(batch_path(folder, number), as_trace(batch))
@@ -168,34 +168,48 @@ class ModelRun:
     @cached_property
     def references(self) -> References:
         """What every runtime is held to."""
-        return References(self, scratch=self._scratch)
+        return References(self, scratch=self.scratch)
 
     @cached_property
     def invariances(self) -> Invariances:
         """Every runtime beside itself, fed otherwise."""
-        return Invariances(self, scratch=self._scratch)
+        return Invariances(self, scratch=self.scratch)
 
     def _job(self, row: Runtime, *, shipped: bool = False) -> Job:
         key = (row.name, shipped)
         if key not in self._jobs:
             taps = tuple(tap.name for tap in self.outline.taps)
-            out = self._scratch / (row.name.replace(":", "-") + ("-shipped" if shipped else ""))
+            out = self.scratch / (row.name.replace(":", "-") + ("-shipped" if shipped else ""))
             files = self.shipped_files if shipped else self.input_files
-            precision = "float32" if row.precision == "default" else row.precision
-            kind = None if row.kind == "source" else row.kind
-            spare = self.spare if row.backend == "torch" else ()
-            settings = {"shipped": "1"} if shipped else {"spare": ",".join(spare)} if spare else {}
-            self._jobs[key] = self.make_job(
-                row.backend,
-                variant=row.variant,
-                precision=precision,
-                taps=taps,
-                out=out,
-                inputs=files,
-                kind=kind,
-                settings=settings,
-            )
+            settings = {"shipped": "1"} if shipped else {}
+            self._jobs[key] = self.candidate(row, taps=taps, inputs=files, out=out, settings=settings)
         return self._jobs[key]
+
+    def candidate(
+        self,
+        row: Runtime,
+        *,
+        taps: Sequence[str],
+        inputs: Sequence[Path],
+        out: Path,
+        settings: Mapping[str, str] | None = None,
+    ) -> Job:
+        """A runtime's job on its artifact.
+
+        Raises:
+            ParityError: the artifact could not be built.
+        """
+        spare = {"spare": ",".join(self.spare)} if row.backend == "torch" and self.spare else {}
+        return self.make_job(
+            row.backend,
+            variant=row.variant,
+            precision="float32" if row.precision == "default" else row.precision,
+            taps=taps,
+            out=out,
+            inputs=inputs,
+            kind=None if row.kind == "source" else row.kind,
+            settings={**spare, **(settings or {})},
+        )
 
     @property
     def shipped_files(self) -> tuple[Path, ...]:

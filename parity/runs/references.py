@@ -11,11 +11,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parity.backends import RUNTIMES
+from parity.backends import RUNTIMES, Runtime
 from parity.backends.executors.walk import nearest
 from parity.backends.outcome import Outcome
 from parity.errors import ParityError
 from parity.families import family
+from parity.families.values import Tap
+from parity.inputs.batch import Batch, digest
 from parity.measure import floor as floors
 from parity.measure.station import Station
 from parity.measure.yardstick import Truth, Yardstick
@@ -28,15 +30,42 @@ if TYPE_CHECKING:
 
 
 class References:
-    """The references of one model's inputs; everything is made when first needed."""
+    """The references of one model's inputs; everything is made when first needed.
 
-    def __init__(self, model: ModelRun, *, scratch: Path) -> None:
+    Args:
+        model: the model in its run.
+        scratch: where traces lie while they are needed.
+        stations: the taps to judge, in the order data flows; those of the run unless said.
+        numbers: which of the run's batches to judge on; all unless said.
+    """
+
+    def __init__(
+        self,
+        model: ModelRun,
+        *,
+        scratch: Path,
+        stations: Sequence[Tap] | None = None,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
         self._model, self._scratch = model, scratch
+        self._whole = stations is None and numbers is None
+        self._stations = tuple(model.outline.taps if stations is None else stations)
+        self.numbers = tuple(range(len(model.batches)) if numbers is None else numbers)
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """The stations of this run, in the order data flows."""
-        return tuple(tap.name for tap in self._model.outline.taps)
+        """Names of the stations."""
+        return tuple(tap.name for tap in self._stations)
+
+    @cached_property
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches judged on."""
+        return tuple(self._model.batches[number] for number in self.numbers)
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """The same on disk."""
+        return tuple(self._model.input_files[number] for number in self.numbers)
 
     @cached_property
     def oracle(self) -> Outcome:
@@ -64,40 +93,54 @@ class References:
             ParityError: it failed: then there is nothing to compare with.
         """
         name = references()[1]
-        found = self._model.outcome(RUNTIMES[name])
+        found = self.outcome(RUNTIMES[name])
         if not found.ok:
             raise ParityError(f"nothing to compare with: {name} {found.status}: {found.reason}")
         return found
 
+    def outcome(self, row: Runtime) -> Outcome:
+        """A runtime on these batches, showing these stations.
+
+        Raises:
+            ParityError: its artifact could not be built.
+        """
+        if self._whole:
+            return self._model.outcome(row)
+        out = self._scratch / row.name.replace(":", "-")
+        return self._model.wait([self._model.candidate(row, taps=self.taps, inputs=self.files, out=out)])
+
     @cached_property
     def yardstick(self) -> Yardstick:
         """All of them, batch by batch."""
-        axes = {tap.name: tap.axes for tap in self._model.outline.taps}
-        return Yardstick(axes, [partial(self._truth, number) for number in range(len(self._model.batches))])
+        axes = {tap.name: tap.axes for tap in self._stations}
+        return Yardstick(axes, [partial(self._truth, place) for place in range(len(self.batches))])
 
-    def steps(self, outcome: Outcome, numbers: Sequence[int]) -> tuple[Outcome, tuple[str, ...]]:
+    def steps(self, outcome: Outcome) -> tuple[Outcome, tuple[str, ...]]:
         """The oracle's steps on a runtime's own inputs to them, and the stations for which that tells its own error.
 
-        Args:
-            outcome: of the runtime.
-            numbers: which batches it was run on.
+        Raises:
+            ParityError: the walk failed.
         """
         shown = [tap for tap in self.taps if tap not in outcome.unavailable]
         config, head = self._model.outline.config, self._model.outline.head
         stages = family(self._model.outline.family).stages(config, head)
         # Own noise begins anew at every station of the run: where one is not shown, the next one's is unknown.
         own = tuple(tap for tap in shown if nearest(stages, tap, self.taps) <= set(shown))
-        traces = tuple(batch_path(outcome.traces, place) for place in range(len(numbers)))
+        traces = tuple(batch_path(outcome.traces, place) for place in range(len(outcome.job.inputs)))
         out = self._scratch / f"{outcome.job.name.replace(':', '-')}-steps"
         job = self._model.make_job("oracle", precision="float64", taps=own, out=out, inputs=traces, given=True)
-        return self._model.wait([job]), own
+        found = self._model.wait([job])
+        self._model.times.worker(f"oracle on {outcome.job.name}", found)
+        if not found.ok:
+            raise ParityError(f"the oracle's steps failed: {found.reason}", remedy=found.stderr_tail)
+        return found, own
 
     def judge(
         self,
         outcome: Outcome,
         *,
         precision: str,
-        numbers: Sequence[int] | None = None,
+        places: Sequence[int] | None = None,
         taps: Collection[str] | None = None,
         own: bool = True,
     ) -> dict[str, Station]:
@@ -106,35 +149,33 @@ class References:
         Args:
             outcome: of the runtime, which answered.
             precision: what it claims.
-            numbers: the batches it was run on; all unless said.
+            places: which of these batches it was run on; all unless said.
             taps: the stations to look at; all that it shows unless said.
             own: judge own errors too, which costs a walk of the oracle.
 
         Raises:
             ParityError: a reference failed.
         """
-        chosen = range(len(self._model.batches)) if numbers is None else numbers
-        places = {number: place for place, number in enumerate(chosen)}
-        steps = self.steps(outcome, chosen) if own else None
-        if steps is not None and not steps[0].ok:
-            raise ParityError(f"the oracle's steps failed: {steps[0].reason}", remedy=steps[0].stderr_tail)
+        chosen = tuple(range(len(self.batches)) if places is None else places)
+        at = {place: number for number, place in enumerate(chosen)}
+        steps, owned = self.steps(outcome) if own else (None, ())
         self._prepare()
 
-        def read(traces: Path, number: int) -> TraceBatch:
-            return read_batch(batch_path(traces, places[number]))
+        def read(traces: Path, place: int) -> TraceBatch:
+            return read_batch(batch_path(traces, at[place]))
 
         shown = [tap for tap in self.taps if tap not in outcome.unavailable and (taps is None or tap in taps)]
         with self._model.times.stage("compare", outcome.job.name, own=True):
             found = self.yardstick.judge(
                 partial(read, outcome.traces),
-                given=partial(read, steps[0].traces) if steps else None,
-                own=steps[1] if steps else (),
+                given=partial(read, steps.traces) if steps else None,
+                own=owned,
                 precision=precision,
-                batches=tuple(chosen),
+                batches=chosen,
                 taps=shown,
             )
         if steps is not None:
-            shutil.rmtree(steps[0].job.out, ignore_errors=True)
+            shutil.rmtree(steps.job.out, ignore_errors=True)
         return found
 
     def _prepare(self) -> None:
@@ -142,10 +183,10 @@ class References:
         for outcome in (self.oracle, self.floor, self.source):
             assert outcome.ok
 
-    def _truth(self, number: int) -> Truth:
-        batch = self._model.batches[number]
+    def _truth(self, place: int) -> Truth:
+        batch = self.batches[place]
         oracle, floor, source = (
-            read_batch(batch_path(found.traces, number)) for found in (self.oracle, self.floor, self.source)
+            read_batch(batch_path(found.traces, place)) for found in (self.oracle, self.floor, self.source)
         )
         return Truth(batch.name, batch.arrays, oracle, floor, source)
 
@@ -154,15 +195,13 @@ class References:
         model = self._model
 
         def build(folder: Path) -> None:
-            job = model.make_job(
-                name, precision=precision, taps=taps, out=folder, inputs=model.input_files, module=module
-            )
+            job = model.make_job(name, precision=precision, taps=taps, out=folder, inputs=self.files, module=module)
             found.append(model.wait([job]))
             if not found[0].ok:
                 raise ParityError(f"the {name} failed: {found[0].reason}", remedy=found[0].stderr_tail)
 
-        folder = reference_traces(name, model.source, model.inputs_digest, taps, model.outline.head.name, build)
-        job = model.make_job(name, precision=precision, taps=taps, out=folder, inputs=model.input_files, module=module)
+        folder = reference_traces(name, model.source, digest(self.batches), taps, model.outline.head.name, build)
+        job = model.make_job(name, precision=precision, taps=taps, out=folder, inputs=self.files, module=module)
         if found:
             model.times.worker(name, found[0])
         return Outcome(job, "ok", "" if found else "from the cache")

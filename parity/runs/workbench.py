@@ -89,17 +89,12 @@ class Workbench:
         settings: Mapping[str, str] | None = None,
     ) -> Job:
         """A candidate: a runtime on its artifact, or on another folder of the same kind."""
-        kind = None if row.kind == "source" else row.kind
-        spare = {"spare": ",".join(self.model.spare)} if row.backend == "torch" and self.model.spare else {}
-        made = self.model.make_job(
-            row.backend,
-            variant=row.variant,
-            precision="float32" if row.precision == "default" else row.precision,
+        made = self.model.candidate(
+            row,
             taps=self.model.references.taps if taps is None else tuple(taps),
-            out=out,
             inputs=self.input_files if inputs is None else inputs,
-            kind=kind,
-            settings={**spare, **(settings or {})},
+            out=out,
+            settings=settings,
         )
         return made if artifact is None else replace(made, artifact=artifact)
 
@@ -107,13 +102,13 @@ class Workbench:
         """Run a job here; every job needs an `out` of its own."""
         return self._runner.result(job)
 
-    def judge(self, outcome: Outcome, *, own: bool = True, numbers: Sequence[int] | None = None) -> dict[str, Station]:
+    def judge(self, outcome: Outcome, *, own: bool = True, places: Sequence[int] | None = None) -> dict[str, Station]:
         """Judge what a job left behind: accumulated errors and, unless declined, own ones.
 
         Raises:
             ParityError: a reference, or the walk for own errors, failed.
         """
-        return self.model.references.judge(outcome, precision=outcome.job.precision, numbers=numbers, own=own)
+        return self.model.references.judge(outcome, precision=outcome.job.precision, places=places, own=own)
 
     @property
     def source_outcome(self) -> Outcome:

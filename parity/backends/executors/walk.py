@@ -89,3 +89,15 @@ def nearest(stages: Sequence[Stage], name: str, among: Collection[str]) -> froze
         else:
             open_names.update(needs.get(need, ()))
     return frozenset(found)
+
+
+def inside(stages: Sequence[Stage], name: str, among: Collection[str]) -> frozenset[str]:
+    """The stages between a stage and the nearest that are among those named: what it is made of."""
+    needs = {stage.name: stage.needs for stage in stages}
+    found, open_names = set[str](), set(needs[name])
+    while open_names:
+        need = open_names.pop()
+        if need in needs and need not in among and need not in found:
+            found.add(need)
+            open_names.update(needs[need])
+    return frozenset(found)
