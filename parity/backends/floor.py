@@ -83,7 +83,7 @@ class FloorBackend:
     def _row(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         found: dict[str, Array] = {}
         for kind in KINDS:
-            ops = StochasticOps(self._plain, _dice(inputs), seeds=self._plan.seeds, unit=self._unit)
+            ops = StochasticOps(self._plain, dice_of(inputs), seeds=self._plan.seeds, unit=self._unit)
             walked = _Walked(ops, inputs, self._plan.restart if kind == "own" else frozenset())
             values = walk(
                 [walked.watch(stage) for stage in self._reference.stages],
@@ -92,21 +92,11 @@ class FloorBackend:
                 self._plan.taps,
             )
             for tap, value in values.items():
-                state = self._state(tap, value.shape[1:], inputs, walked.tainted(tap))
+                axes = self._plan.axes.get(tap) or guess_axes(tap, value.shape[1:], inputs)
+                state = state_of(axes, value.shape[1:], inputs, tainted=walked.tainted(tap))
                 parts = _sums(value, state, UNIT / self._unit)
                 found |= {name_of(kind, tap, part): array for part, array in parts.items()}
         return found
-
-    def _state(self, tap: str, shape: tuple[int, ...], inputs: Mapping[str, Array], tainted: bool) -> Array:
-        axes = self._plan.axes.get(tap) or guess_axes(tap, shape, inputs)
-        places = places_of(axes, shape, inputs)
-        state = np.full(shape[:-1], REPORTED if tainted else JUDGED, np.uint8)
-        if places.real is not None:
-            state[~places.real] = IGNORED
-        if places.positions is not None:
-            _, first = np.unique(places.positions, return_index=True)
-            state[:, np.setdiff1d(np.arange(places.positions.size), first)] = IGNORED
-        return state
 
     def close(self) -> None:
         """End the threads, close the checkpoint."""
@@ -143,6 +133,18 @@ class _Walked:
         return bool((where[self._real] if fits else where).any())
 
 
+def state_of(axes: str, shape: tuple[int, ...], inputs: Mapping[str, Array], *, tainted: bool) -> Array:
+    """What becomes of each position of one row's tap: uint8, `shape` without channels."""
+    places = places_of(axes, shape, inputs)
+    state = np.full(shape[:-1], REPORTED if tainted else JUDGED, np.uint8)
+    if places.real is not None:
+        state[~places.real] = IGNORED
+    if places.positions is not None:
+        _, first = np.unique(places.positions, return_index=True)
+        state[:, np.setdiff1d(np.arange(places.positions.size), first)] = IGNORED
+    return state
+
+
 def _sums(value: Array, state: Array, scale: float) -> Mapping[str, Array]:
     """The parts of one tap's floor on one row; `value` [1 + seeds, 1, ..., C], `state` [1, ...]."""
     noise = (value[1:].astype(np.float64) - value[0]) * scale
@@ -153,7 +155,8 @@ def _sums(value: Array, state: Array, scale: float) -> Mapping[str, Array]:
     return dict(zip(PARTS, (chosen.sum(axis=0), shares.sum(axis=0), token, state), strict=True))
 
 
-def _dice(inputs: Mapping[str, Array]) -> np.random.Generator:
+def dice_of(inputs: Mapping[str, Array]) -> np.random.Generator:
+    """A row's own dice, seeded by what it is fed."""
     content = hashlib.sha256()
     for name in sorted(inputs):
         content.update(f"{name}{inputs[name].dtype}{inputs[name].shape}".encode() + inputs[name].tobytes())
@@ -181,11 +184,11 @@ def open(job: Job) -> FloorBackend:  # noqa: A001 - the name every runtime modul
         raise ParityError("not a number of seeds", got=seeds, expected="1 or more")
     restart = frozenset(filter(None, job.settings.get("restart", ",".join(taps)).split(",")))
     reference = open_reference(replace(job, taps=(*taps, *restart), settings={}))
-    plan = Plan(taps, restart, int(seeds), job.taps, _axes(job))
+    plan = Plan(taps, restart, int(seeds), job.taps, axes_of(job))
     return FloorBackend(reference, plan, job.precision, threads=job.threads)
 
 
-def _axes(job: Job) -> Mapping[str, str]:
+def axes_of(job: Job) -> Mapping[str, str]:
     """Of all taps of the job's architecture; `open_reference` has found its config and head sound."""
     architecture, where = family(job.family), Path(job.source["config"])
     raw = json.loads(where.read_text(encoding="utf-8"))
