@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from parity.families.suspects import Suspects
 from parity.families.values import Config, Head, Tap, Variable
 from parity.ops import Stage
 from parity.weights import Drop, Table
@@ -49,3 +50,5 @@ class Family:
     stages: Callable[[Config, Head], Sequence[Stage]]
     target_config: Callable[..., dict[str, Any]]
     """(config, head, *, labels: int, special: Mapping[str, int]) -> the Hugging Face config.json."""
+    suspects: Suspects = field(default_factory=Suspects)
+    """What the diagnosis tries besides the weights."""

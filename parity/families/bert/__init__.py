@@ -5,6 +5,7 @@ from __future__ import annotations
 from parity.families.base import Family
 from parity.families.bert.config import layers, misfits, read_config, target_config, unread_keys
 from parity.families.bert.heads import ALL_HEADS, fine_taps, has_labels, heads, labels, recognises, taps
+from parity.families.bert.hypotheses import SUSPECTS
 from parity.families.bert.reference import stages
 from parity.families.bert.table import known, table, unused_by_class
 from parity.families.bert.variables import variables
@@ -29,4 +30,5 @@ FAMILY = Family(
     fine_taps=fine_taps,
     stages=stages,
     target_config=target_config,
+    suspects=SUSPECTS,
 )

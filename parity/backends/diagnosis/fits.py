@@ -1,0 +1,116 @@
+"""Hypotheses with one number in them: Gauss-Newton on whitened errors, with a standard error from the tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from parity.backends.diagnosis.hypothesis import IS, Change, Hypothesis
+from parity.backends.diagnosis.station import Station
+from parity.families.suspects import FittedSuspect
+from parity.measure.floor import Floats
+from parity.tensorfile import Array
+
+_STEPS = 12
+_SHARE = 0.25
+"""Least share of the squared error that a first-order change must explain to be followed further."""
+_FOLLOWED = 6
+IDENTIFIABLE = 0.1
+"""Largest standard error, in units of the difference sought, of a coefficient that is told."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A hypothesis for every value of a number."""
+
+    make: Callable[[float], Hypothesis]
+    usual: float
+    step: float
+    """What the number is moved by to see how the station answers."""
+    least: float = -np.inf
+    told: str = "{value} +- {error}"
+    """How it is told, with `{value}`, `{error}` and `{usual}`."""
+    vague: str = ""
+    """How it is told where the number is not identifiable; empty = then it is no cause."""
+
+
+def fits(station: Station) -> Iterator[Fit]:
+    """Numbers of the config that the family suspects, and factors on tensors and stages."""
+    for suspect in station.original.family.suspects.fitted:
+        usual = float(getattr(station.original.config, suspect.field))
+
+        def config(value: float, suspect: FittedSuspect = suspect) -> Hypothesis:
+            return Hypothesis(suspect.kind, suspect.sentence, config={suspect.field: value})
+
+        yield Fit(config, usual, suspect.step, suspect.least, suspect.sentence, suspect.vague)
+    for stage in station.segment:
+
+        def scaled(value: float, name: str = stage.name) -> Hypothesis:
+            return Hypothesis("scale", "", (name,), scale={name: value})
+
+        yield Fit(scaled, 1.0, 1e-4, told="{subject} is {value} +- {error} times what it should be")
+    for tensor in station.tensors:
+
+        def times(value: float, name: str = tensor) -> Hypothesis:
+            return Hypothesis("scale", "", (name,), {name: Change(lambda w: w * value, local=True)})
+
+        yield Fit(times, 1.0, 1e-4, told="{subject} is {value} +- {error} times what it should be")
+
+
+def first_order(station: Station, chosen: Iterable[Fit]) -> Iterator[Fit]:
+    """Those that explain enough of the squared error by a small change, best first."""
+    base = station.values()
+    error = station.white(base)
+    shares = [(_share(station, fit, base, error), fit) for fit in chosen]
+    ranked = sorted((item for item in shares if item[0] >= _SHARE), key=lambda item: -item[0])
+    return (fit for _, fit in ranked[:_FOLLOWED])
+
+
+def _share(station: Station, fit: Fit, base: list[Array], error: Floats) -> float:
+    moved = station.white(station.values(fit.make(fit.usual + fit.step)), base)
+    size = float(np.square(moved).sum())
+    return float((moved * error).sum()) ** 2 / size / float(np.square(error).sum()) if size > 0 else 0.0
+
+
+def fitted(station: Station, fit: Fit) -> Hypothesis | None:
+    """The hypothesis with the number that leaves the least error."""
+    value, left = fit.usual, np.inf
+    best = value
+    for _ in range(_STEPS):
+        values = station.values(fit.make(value))
+        error = station.white(values)
+        now = float(np.square(error).sum())
+        if not now < left:
+            break
+        best, gained, left = value, left - now, now
+        slope = _slope(station, fit, value, values)
+        size = float(np.square(slope).sum())
+        if not size > 0 or gained < 1e-6 * now:
+            break
+        value = max(value + float((slope * error).sum()) / size, fit.least)
+    values = station.values(fit.make(best))
+    error, slope = station.white(values), _slope(station, fit, best, values)
+    size = float(np.square(slope).sum())
+    # Tokens err independently of each other, channels of one token do not.
+    spread = float(np.sqrt(np.square((slope * error).sum(axis=1)).sum())) / size if size > 0 else np.inf
+    return _told(fit, best, spread)
+
+
+def _slope(station: Station, fit: Fit, value: float, values: list[Array]) -> Floats:
+    step = max(fit.step, 1e-3 * abs(value)) if fit.usual == 0 or abs(value) > fit.step else fit.step
+    moved = station.values(fit.make(value + step))
+    return station.white(moved, values) / step
+
+
+def _told(fit: Fit, value: float, error: float) -> Hypothesis | None:
+    """The number with as many digits as its error leaves; None where it is nothing but scatter."""
+    found = replace(fit.make(value), coefficient=value, error=error)
+    usual = f"{fit.usual:.6g}"
+    if not error <= IDENTIFIABLE * abs(value - fit.usual):
+        return replace(found, sentence=fit.vague.format(subject=IS, usual=usual)) if fit.vague else None
+    digits = min(9, max(2, math.ceil(math.log10(max(abs(value), error) / error)) + 1)) if error > 0 else 9
+    words = {"value": f"{value:.{digits}g}", "error": f"{error:.1g}", "usual": usual}
+    return replace(found, sentence=fit.told.format(subject=IS, **words))

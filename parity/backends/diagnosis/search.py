@@ -1,0 +1,154 @@
+"""The search of one station: cheap hypotheses first, and only those that survive get a floor of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.backends.diagnosis.arithmetic import LARGEST, emulations
+from parity.backends.diagnosis.catalogue import hypotheses
+from parity.backends.diagnosis.elements import elements, fit_of
+from parity.backends.diagnosis.fits import Fit, first_order, fits, fitted
+from parity.backends.diagnosis.hypothesis import Hypothesis, join
+from parity.backends.diagnosis.rows import moved_rows
+from parity.backends.diagnosis.station import Station
+from parity.measure.judgement import Judgement
+
+NEAR = 30.0
+"""Excess over the limit, by the unaltered floor, up to which a hypothesis gets a floor of its own."""
+SHARPER = 10.0
+"""So does one of the best that divides the excess by this."""
+VERIFIED = 8
+"""Hypotheses of a stage of the search that get a floor of their own."""
+CLEARLY = 0.7
+"""A cause leaves at most this part of the excess it explains: what is just above its limit sinks below it by chance."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A hypothesis that explains a station."""
+
+    hypothesis: Hypothesis
+    station: str
+    before: float
+    after: float
+
+
+class Search:
+    """What was tried on one station, and what it found."""
+
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        self.judgement: Judgement = station.judge(station.values())
+        self.before = station.excess(self.judgement)
+        self.tried = 0
+        self._screened: list[tuple[float, Hypothesis]] = []
+
+    @property
+    def guilty(self) -> bool:
+        """The sample shows that the station's own error is beyond its limit."""
+        return self.judgement.status == "fail"
+
+    def run(self, earlier: Sequence[Hypothesis]) -> list[Found]:
+        """The causes that explain the station; `earlier`: what explained stations before it.
+
+        What has no number is tried before what has one: a factor of 0 would explain a bias that is dropped.
+        """
+        if not np.isfinite(self.before):
+            return []
+        kinds = {hypothesis.kind for hypothesis in earlier}
+        steps: tuple[Callable[[], list[Found]], ...] = (
+            lambda: self._verify(earlier),
+            lambda: self._arithmetic() if "low-precision-arithmetic" in kinds else [],
+            lambda: self._discrete(kinds),
+            lambda: self._fitted(_of_config),
+            lambda: self._discrete(None),
+            lambda: self._verify(moved_rows(self.station)),
+            lambda: self._fitted(_factors),
+            self._elements,
+            self._arithmetic,
+            self._pairs,
+        )
+        for step in steps:
+            found = step()
+            if found:
+                return found
+        return []
+
+    def _discrete(self, kinds: Collection[str] | None) -> list[Found]:
+        """Those of the kinds that explained earlier stations, or all."""
+        if kinds is not None and not kinds:
+            return []
+        chosen = (h for h in hypotheses(self.station) if kinds is None or h.kind in kinds)
+        return self._verify(chosen, keep=kinds is None)
+
+    def _fitted(self, wanted: Callable[[Fit], bool]) -> list[Found]:
+        chosen = [fit for fit in fits(self.station) if wanted(fit)]
+        self.tried += len(chosen)
+        return self._verify(
+            found for fit in first_order(self.station, chosen) if (found := fitted(self.station, fit)) is not None
+        )
+
+    def _elements(self) -> list[Found]:
+        chosen = [fit_of(self.station, element) for element in elements(self.station)]
+        return self._verify(found for fit in chosen if (found := fitted(self.station, fit)) is not None)
+
+    def _arithmetic(self) -> list[Found]:
+        found = []
+        for emulated in emulations(self.station):
+            self.tried += 1
+            if emulated.holds:
+                cause = Hypothesis(
+                    "low-precision-arithmetic",
+                    emulated.sentence,
+                    (emulated.subject,),
+                    coefficient=emulated.coefficient,
+                    error=emulated.error,
+                )
+                found.append(Found(cause, self.station.tap, self.before, emulated.ratio / LARGEST))
+        return found
+
+    def _pairs(self) -> list[Found]:
+        """The hypothesis that helps most, with each of the others."""
+        if not self._screened:
+            return []
+        helps, best = min(self._screened, key=lambda item: item[0])
+        if helps > self.before / 2:
+            return []
+        others = (hypothesis for _, hypothesis in self._screened)
+        joined = (pair for other in others if (pair := join(best, other)) is not None)
+        return self._verify(joined)
+
+    def _verify(self, tried: Iterable[Hypothesis], *, keep: bool = False) -> list[Found]:
+        """Run hypotheses; those that come near get a floor of their own, and the limit decides."""
+        screened = [(self._excess(hypothesis), hypothesis) for hypothesis in tried]
+        self.tried += len(screened)
+        if keep:
+            self._screened = screened
+        ranked = sorted(screened, key=lambda item: item[0])
+        near = [item for item in ranked if item[0] <= NEAR or item[0] <= self.before / SHARPER]
+        helpful = [hypothesis for excess, hypothesis in near if excess <= CLEARLY * self.before][:VERIFIED]
+        return [found for hypothesis in helpful if (found := self._explains(hypothesis)) is not None]
+
+    def _excess(self, hypothesis: Hypothesis) -> float:
+        with np.errstate(all="ignore"):
+            return self.station.excess(self.station.judge(self.station.values(hypothesis)))
+
+    def _explains(self, hypothesis: Hypothesis) -> Found | None:
+        with np.errstate(all="ignore"):
+            floors = self.station.floors_of(hypothesis)
+            judgement = self.station.judge(self.station.values(hypothesis), floors)
+        after = self.station.excess(judgement)
+        if judgement.status != "pass" or not after <= CLEARLY * self.before:
+            return None
+        return Found(hypothesis, self.station.tap, self.before, after)
+
+
+def _of_config(fit: Fit) -> bool:
+    return bool(fit.make(fit.usual).config)
+
+
+def _factors(fit: Fit) -> bool:
+    return not _of_config(fit)

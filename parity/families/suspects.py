@@ -1,0 +1,74 @@
+"""What is likely to be wrong with a conversion of a family, beyond its weights: data that the diagnosis tries out.
+
+Weights need no list: which tensors may be transposed, swapped or dropped follows from the family's variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from parity.tensorfile import Array
+
+
+@dataclass(frozen=True)
+class InputSuspect:
+    """Inputs that a runtime may compute with in place of those it was fed."""
+
+    kind: str
+    sentence: str
+    change: Callable[[Mapping[str, Array]], Mapping[str, Array]]
+    """(inputs [B, T]) -> the arrays that differ, by name."""
+
+
+@dataclass(frozen=True)
+class ConfigSuspect:
+    """Another computation than the config says."""
+
+    kind: str
+    sentence: str
+    fields: Mapping[str, object]
+    """Fields of `Config` that are replaced."""
+    erf_slope: float | None = None
+    """erf(x) is replaced by tanh(slope x): a GELU by way of the sigmoid, which no config of the source can say."""
+
+
+@dataclass(frozen=True)
+class FittedSuspect:
+    """A number of the config whose value is recovered from the residual."""
+
+    kind: str
+    sentence: str
+    """With `{value}`, `{error}` and `{usual}`."""
+    field: str
+    step: float
+    """What the number is moved by to see how the station answers."""
+    least: float
+    """No value below it is tried."""
+    vague: str
+    """The sentence where the value is not identifiable, with `{usual}`."""
+
+
+@dataclass(frozen=True)
+class TableSuspect:
+    """A table that is looked up by something that may be counted from elsewhere."""
+
+    kind: str
+    sentence: str
+    """With `{shift}`."""
+    table: str
+    shifts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Everything of one family."""
+
+    inputs: tuple[InputSuspect, ...] = ()
+    configs: tuple[ConfigSuspect, ...] = ()
+    fitted: tuple[FittedSuspect, ...] = ()
+    tables: tuple[TableSuspect, ...] = ()
+    vocabulary: str | None = None
+    """The table that is looked up by token id."""
+    ids: str = "input_ids"
+    """The input it is looked up with."""
