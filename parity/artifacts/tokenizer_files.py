@@ -2,6 +2,7 @@
 
 The original's longest word is 200 characters where the libraries default to 100, and its casing lives in the caller's
 flags, not in the checkpoint: both are written out in every file that could otherwise fall back on a default.
+What is a word is told by `parity.artifacts.tokenizer_rules`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from parity.artifacts.tokenizer_rules import normalizer, pre_tokenizer
 from parity.inputs.wordpiece import Casing, Vocabulary
 
 LONGEST_WORD = 200
@@ -58,14 +60,8 @@ def _fast(ids: Mapping[str, int], casing: Casing) -> dict[str, Any]:
         "truncation": None,
         "padding": None,
         "added_tokens": _added(ids),
-        "normalizer": {
-            "type": "BertNormalizer",
-            "clean_text": True,
-            "handle_chinese_chars": True,
-            "strip_accents": casing.strip_accents,
-            "lowercase": casing.lower_case,
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "normalizer": normalizer(casing),
+        "pre_tokenizer": pre_tokenizer(),
         "post_processor": {
             "type": "TemplateProcessing",
             "single": first,

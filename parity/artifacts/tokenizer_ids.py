@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 from parity.errors import MissingRuntime, ParityError
@@ -19,9 +21,91 @@ _TRANSFORMERS = """
 import json, sys
 from transformers import AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1], local_files_only=True)
-texts = json.load(sys.stdin)
-json.dump([tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts], sys.stdout)
+for line in sys.stdin:
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in json.loads(line)]
+    print(json.dumps(ids), flush=True)
 """
+
+
+class Tokenizers:
+    """The library `tokenizers` alone, on tokenizer.json.
+
+    Raises:
+        MissingRuntime: the library is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import tokenizers
+        except ImportError as error:
+            raise MissingRuntime("tokenizers is not installed", remedy='pip install "parity[torch]"') from error
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def ids(self, texts: Sequence[str]) -> Ids:
+        """Token ids of each text, no special tokens added."""
+        return [list(one.ids) for one in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+class Transformers:
+    """transformers' AutoTokenizer as a user gets it, in a process that answers list after list.
+
+    Raises:
+        MissingRuntime: it is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from importlib.util import find_spec
+
+        if find_spec("transformers") is None:
+            raise MissingRuntime("transformers is not installed", remedy='pip install "parity[torch]"')
+        quiet = {"USE_TF": "0", "USE_TORCH": "0", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+        self._folder = folder
+        # A file, not a pipe: what it warns of must never make it wait.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _TRANSFORMERS, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            encoding="utf-8",
+            env={**os.environ, **quiet},
+        )
+
+    def ids(self, texts: Sequence[str]) -> Ids:
+        """Token ids of each text, no special tokens added.
+
+        Raises:
+            ParityError: it failed.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(list(texts)) + "\n")
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            self._said.seek(0)
+            last = (self._said.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+            raise ParityError(f"AutoTokenizer failed: {last}", where=self._folder, remedy="convert again")
+        ids: Ids = json.loads(line)
+        return ids
+
+    def close(self) -> None:
+        """End the process; a second call does nothing."""
+        if not self._said.closed:
+            self._process.kill()
+            self._process.communicate()
+            self._said.close()
+
+
+LIBRARIES: Mapping[str, Callable[[Path], Tokenizers | Transformers]] = {
+    "tokenizers": Tokenizers,
+    "transformers": Transformers,
+}
 
 
 def by_tokenizers(folder: Path, texts: Sequence[str]) -> Ids:
@@ -30,12 +114,7 @@ def by_tokenizers(folder: Path, texts: Sequence[str]) -> Ids:
     Raises:
         MissingRuntime: the library is not installed.
     """
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise MissingRuntime("tokenizers is not installed", remedy='pip install "parity[torch]"') from error
-    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return [list(encoding.ids) for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+    return Tokenizers(folder).ids(texts)
 
 
 def by_transformers(folder: Path, texts: Sequence[str]) -> Ids:
@@ -44,24 +123,8 @@ def by_transformers(folder: Path, texts: Sequence[str]) -> Ids:
     Raises:
         ParityError: it fails; MissingRuntime: it is not installed.
     """
-    from importlib.util import find_spec
-
-    if find_spec("transformers") is None:
-        raise MissingRuntime("transformers is not installed", remedy='pip install "parity[torch]"')
-    quiet = {"USE_TF": "0", "USE_TORCH": "0", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", _TRANSFORMERS, str(folder)],
-        input=json.dumps(list(texts)),
-        capture_output=True,
-        text=True,
-        env={**os.environ, **quiet},
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ParityError(f"AutoTokenizer failed: {last}", where=folder, remedy="convert again")
-    ids: Ids = json.loads(done.stdout)
-    return ids
+    with closing(Transformers(folder)) as library:
+        return library.ids(texts)
 
 
 def first_difference(tokenizer: Tokenizer, texts: Sequence[str], ids: Ids) -> tuple[int, str]:

@@ -40,18 +40,20 @@ def _cleaned(char: str) -> str:
     return " " if category == "Zs" else char
 
 
-def _is_punctuation(char: str) -> bool:
+def is_punctuation(char: str) -> bool:
+    """Whether a character is a word of its own for the source because it is punctuation."""
     # All of ASCII that is neither letter, digit nor space counts, also what Unicode files under symbols: $ + ~
     return char in _ASCII_PUNCTUATION or unicodedata.category(char).startswith("P")
 
 
-def _is_ideograph(char: str) -> bool:
+def is_ideograph(char: str) -> bool:
+    """Whether a character is a word of its own because its script puts no spaces."""
     return any(first <= ord(char) <= last for first, last in IDEOGRAPHS)
 
 
 _CLEAN = _Lazy(_cleaned)
-_SPACED_IDEOGRAPHS = _Lazy(lambda char: f" {char} " if _is_ideograph(char) else char)
-_SPACED_PUNCTUATION = _Lazy(lambda char: f" {char} " if _is_punctuation(char) else char)
+_SPACED_IDEOGRAPHS = _Lazy(lambda char: f" {char} " if is_ideograph(char) else char)
+_SPACED_PUNCTUATION = _Lazy(lambda char: f" {char} " if is_punctuation(char) else char)
 
 
 def clean(text: str) -> str:

@@ -12,16 +12,17 @@ from small_bert import CYRILLIC, ERF, VOCAB, write_source
 
 from parity.artifacts import Choices, convert_checkpoint
 from parity.artifacts.tokenizer_ids import by_tokenizers, by_transformers, first_difference
+from parity.artifacts.tokenizer_rules import normalizer, pre_tokenizer
 from parity.errors import MissingRuntime, ParityError
-from parity.inputs.wordpiece import Tokenizer, read_vocab
+from parity.inputs.normalise import words
+from parity.inputs.wordpiece import Casing, Tokenizer, read_vocab
 
-pytest.importorskip("tokenizers", reason='pip install "parity[torch]"')
+tokenizers = pytest.importorskip("tokenizers", reason='pip install "parity[torch]"')
 
 CASES = [(case, mode) for case in (ERF, CYRILLIC) for mode in ("lower", "cased")]
-# Where the libraries cannot be told to do as the original: they keep private-use characters apart from control
-# characters, and take special tokens in a text for special where the original cuts them at the brackets.
+# What users of the libraries want otherwise: special tokens in a text are special, where the original cuts them at the
+# brackets (fixtures/known_tokenizer_differences.toml).
 DOCUMENTED = {
-    "private\ue000use \U000f0000",
     "[CLS] hello [SEP]",
     "[MASK] is a [UNK] word [PAD]",
     "hello[MASK]world",
@@ -153,3 +154,41 @@ def test_without_transformers_the_pip_line_is_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingRuntime, match="pip install"):
         by_transformers(tmp_path, ["hello"])
+
+
+# Each of these got other words from the library's own BertNormalizer and BertPreTokenizer.
+UNLIKE_BERT_NORMALIZER = {
+    "private use stays": "a\ue000b",
+    "punctuation of Unicode 9 and later splits": "a\u2e5bb",
+    "what is punctuation no more does not": "a\u166db",
+    "newer format characters go": "a\u08e2b",
+    "extension E stands apart": "a\U0002b8a0b",
+    "a final sigma": "ΟΔΟΣ ΑΣ. ΑΣ\u0301 ΣΑΣ ΑΣα Α.Σ.Α Σ",
+    "newer marks are stripped": "a\u0898b",
+    "newer letters decompose": "a\U00011938b",
+}
+
+
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("text", UNLIKE_BERT_NORMALIZER.values(), ids=UNLIKE_BERT_NORMALIZER.keys())
+def test_words_are_those_of_the_source(text: str, lower: bool) -> None:
+    casing = Casing(lower, lower, "")
+    library = tokenizers.Tokenizer.from_str(
+        json.dumps(
+            {
+                "version": "1.0",
+                "added_tokens": [],
+                "normalizer": normalizer(casing),
+                "pre_tokenizer": pre_tokenizer(),
+                "model": {
+                    "type": "WordPiece",
+                    "vocab": {"[UNK]": 0},
+                    "unk_token": "[UNK]",
+                    "continuing_subword_prefix": "##",
+                    "max_input_chars_per_word": 200,
+                },
+            }
+        )
+    )
+    found = library.pre_tokenizer.pre_tokenize_str(library.normalizer.normalize_str(text))
+    assert [word for word, _ in found] == words(text, lower_case=lower, strip_accents=lower)
