@@ -98,6 +98,8 @@ def doing(job: Job, phases: Sequence[Phase]) -> str:
     last = finished[-1] if finished else None
     if last in ("loaded", "batch"):
         number = finished.count("batch") + 1
+        if not job.inputs:  # it serves
+            return f"on batch {number}"
         return f"on batch {number} of {len(job.inputs)}" if number <= len(job.inputs) else "closing"
     return {None: "importing the runtime", "imported": "loading the artifact", "finished": "ending"}[last]
 

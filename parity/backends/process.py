@@ -28,7 +28,7 @@ class WorkerProcess:
     Two threads drain its pipes all the time, so that it can never block on one, whether or not anybody is listening.
     """
 
-    def __init__(self, job: Job, *, python: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, job: Job, *, python: Path, environment: Mapping[str, str], serve: bool = False) -> None:
         self.job = job
         self.phases: list[Phase] = []
         self.started = time.monotonic()
@@ -37,7 +37,7 @@ class WorkerProcess:
         reading, writing = os.pipe()
         try:
             self._popen = subprocess.Popen(
-                [python, "-m", "parity.backends.worker", file, "--phases", str(writing)],
+                [python, "-m", "parity.backends.worker", file, "--phases", str(writing), *(["--serve"] if serve else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -68,8 +68,12 @@ class WorkerProcess:
 
     def go(self) -> None:
         """Let it load and run."""
+        self.say("go")
+
+    def say(self, line: str) -> None:
+        """Write it a line; to one that serves, the path of a batch, or nothing when there are no more."""
         with contextlib.suppress(BrokenPipeError):  # it is gone, which the exit code will tell
-            self._stdin.write(b"go\n")
+            self._stdin.write(line.encode() + b"\n")
             self._stdin.flush()
 
     def next_phase(self, timeout_s: float) -> Phase | None:

@@ -145,7 +145,7 @@ class Scheduler:
         except OSError as error:
             return Outcome(job, "missing", f"cannot start {self._interpreter(job)}: {error.strerror}")
         try:
-            watch = _Watch(worker)
+            watch = Watch(worker)
             fault = None
             while fault is None:
                 gone = worker.exited()
@@ -165,7 +165,7 @@ class Scheduler:
             worker.end()
             self._alive.pop(job.out, None)
 
-    def _advance(self, worker: WorkerProcess, watch: _Watch, phase: Phase) -> None:
+    def _advance(self, worker: WorkerProcess, watch: Watch, phase: Phase) -> None:
         if phase.name == "imported":
             worker.go()
             self._import_ahead(worker.job)
@@ -174,7 +174,7 @@ class Scheduler:
             self._progress(worker.job, phase)
 
 
-class _Watch:
+class Watch:
     """Time and memory of the worker whose turn it is."""
 
     def __init__(self, worker: WorkerProcess) -> None:

@@ -1,7 +1,8 @@
 """A backend is a process: `python -m parity.backends.worker JOB.json`.
 
 It imports the runtime, waits for the word `go` on its standard input, loads the artifact, runs every batch, and
-writes one trace file for each. Under the scheduler (`--phases FD`) it reports its phases on that descriptor; by hand
+writes one trace file for each; with `--serve` the batches are not the job's but those whose paths it then reads, one a
+line, until an empty line. Under the scheduler (`--phases FD`) it reports its phases on that descriptor; by hand
 it starts at once and reports on standard error. Until the environment is set nothing is imported but the standard
 library, because thread counts are read when a library loads.
 """
@@ -13,12 +14,13 @@ import faulthandler
 import importlib
 import os
 import platform
+import queue
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,8 +91,10 @@ class Clock:
         self._announce(Phase(name, time.perf_counter() - wall, time.process_time() - cpu, peak_rss(), detail))
 
 
-def work(job: Job, clock: Clock, *, permit: Callable[[], None] = lambda: None) -> None:
-    """Do the job; `permit` returns when loading may begin.
+def work(
+    job: Job, clock: Clock, *, permit: Callable[[], None] = lambda: None, requests: Iterable[Path] | None = None
+) -> None:
+    """Do the job; `permit` returns when loading may begin, `requests` are batch files instead of the job's own.
 
     Raises:
         ParityError: the job does not fit, or the backend breaks its contract. The runtime's own errors pass through.
@@ -107,7 +111,7 @@ def work(job: Job, clock: Clock, *, permit: Callable[[], None] = lambda: None) -
         meta = {"describe": dict(backend.describe()), "unavailable": dict(backend.unavailable())}
         detail.update(meta)
     try:
-        for number, path in enumerate(job.inputs):
+        for number, path in enumerate(job.inputs if requests is None else requests):
             with clock.phase("batch") as detail:
                 answer = answer_batch(job, backend, read_batch(path), meta)
                 computed = time.perf_counter()
@@ -162,16 +166,24 @@ def answer_batch(job: Job, backend: Backend, batch: TraceBatch, described: Mappi
     return TraceBatch(taps, {**batch.inputs, **fed}, meta)
 
 
-def _await_go() -> None:
-    """Wait for the scheduler's word; from then on, die when its end of the pipe closes."""
-    if sys.stdin.readline().strip() != "go":
+class _Scheduler:
+    """Standard input: the word `go`, then perhaps requests. When its other end closes, this process dies."""
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def await_go(self) -> None:
+        if sys.stdin.readline().strip() != "go":
+            _end_group()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def requests(self) -> Iterator[Path]:
+        yield from map(Path, iter(self._lines.get, ""))
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            self._lines.put(line.removesuffix("\n"))
         _end_group()
-    threading.Thread(target=_end_with_the_scheduler, daemon=True).start()
-
-
-def _end_with_the_scheduler() -> None:
-    sys.stdin.read()
-    _end_group()
 
 
 def _end_group() -> None:
@@ -186,6 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m parity.backends.worker", description="Run one job.")
     parser.add_argument("job", type=Path, help="the job file (JSON)")
     parser.add_argument("--phases", type=int, metavar="FD", help="report phases here, and wait for `go` on stdin")
+    parser.add_argument("--serve", action="store_true", help="then read paths of batches there; an empty line ends")
     options = parser.parse_args(arguments)
     faulthandler.enable()
     faulthandler.register(EXPLAIN)
@@ -200,7 +213,9 @@ def main(arguments: list[str] | None = None) -> int:
             os.set_inheritable(options.phases, False)
         job = Job.read(options.job)
         os.environ.update(environment(job.threads))
-        work(job, Clock(announce), permit=_await_go if scheduled else lambda: None)
+        scheduler = _Scheduler()
+        permit = scheduler.await_go if scheduled else lambda: None
+        work(job, Clock(announce), permit=permit, requests=scheduler.requests() if options.serve else None)
     except ParityError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code
