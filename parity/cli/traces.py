@@ -25,6 +25,7 @@ def trace(
     family: Annotated[str | None, typer.Option(help="architecture of a checkpoint")] = None,
     head: Annotated[str | None, typer.Option(help="head of a checkpoint")] = None,
     activation: Annotated[str | None, typer.Option(help='what "gelu" means in a checkpoint: erf or tanh')] = None,
+    given: Annotated[Path | None, typer.Option(help="trace whose values every stage of a reference is fed")] = None,
     logit_positions: Annotated[str, typer.Option(help="given, or all: where vocabulary logits are traced")] = "given",
     threads: Annotated[int | None, typer.Option(help="threads, instead of all")] = None,
     timeout: Annotated[float, typer.Option(help="seconds for one batch")] = 900.0,
@@ -51,6 +52,7 @@ def trace(
         vocab=vocab,
         choices=Choices(family=family, head=head, activation=activation),
         all_positions=logit_positions == "all",
+        given=given,
         options=RunOptions(
             timeout_s=timeout, in_process=in_process, python=interpreters(python), threads=threads or default_threads()
         ),

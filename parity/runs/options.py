@@ -11,6 +11,7 @@ from typing import Any, Literal
 from parity.errors import ParityError
 
 Scale = Literal["full", "small", "tiny"]
+Profile = Literal["ci", "nightly"]
 
 
 def default_threads() -> int:
@@ -42,6 +43,12 @@ class RunOptions:
     in_process: bool = False
     python: Mapping[str, str] = field(default_factory=dict)
     """Interpreters by backend."""
+    examples: int | None = None
+    """Generated examples of each search; None = as many as the profile says."""
+    profile: Profile = "ci"
+    """`ci`: few examples, always the same ones. `nightly`: many, by a seed that is printed."""
+    seed: int | None = None
+    """For the search that a nightly run printed."""
     report: Path | None = None
     """Folder of the run; None picks `reports/<time>-<models>`."""
 

@@ -127,7 +127,7 @@ class References:
         # Own noise begins anew at every station of the run: where one is not shown, the next one's is unknown.
         own = tuple(tap for tap in shown if nearest(stages, tap, self.taps) <= set(shown))
         traces = tuple(batch_path(outcome.traces, place) for place in range(len(outcome.job.inputs)))
-        out = self._scratch / f"{outcome.job.name.replace(':', '-')}-steps"
+        out = outcome.job.out.with_name(f"{outcome.job.out.name}-steps")
         job = self._model.make_job("oracle", precision="float64", taps=own, out=out, inputs=traces, given=True)
         found = self._model.wait([job])
         self._model.times.worker(f"oracle on {outcome.job.name}", found)

@@ -104,7 +104,7 @@ class Run:
                 model=model,
                 backend=backend,
                 precision=precision,
-                taps=[case.tap for case in group if case.tap],
+                taps=[case.tap for case in group if case.tap and case.question in ("hidden_states", "heads")],
                 comparisons=len(group),
                 deselected=sum(case in left_out for case in group),
             )

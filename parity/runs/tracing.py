@@ -18,16 +18,17 @@ from parity.backends.inprocess import InProcess
 from parity.backends.job import Job
 from parity.backends.outcome import Outcome
 from parity.backends.scheduler import Scheduler
-from parity.errors import BrokenParity, MissingRuntime, ParityError
+from parity.errors import BrokenParity, MissingRuntime, ParityError, Problems
 from parity.families import family
 from parity.families.base import Family
 from parity.families.values import Config, Head, gelu_option
 from parity.inputs.batch import Batch, as_trace, digest
 from parity.inputs.files import read_inputs
+from parity.measure.aligned import input_trouble
 from parity.models import resolve
 from parity.runs.options import RunOptions
 from parity.runs.outline import selected
-from parity.traces import batch_path, write_batch
+from parity.traces import batch_path, batch_paths, read_batch, write_batch
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def trace(
     vocab: Path | None = None,
     choices: Choices | None = None,
     all_positions: bool = False,
+    given: Path | None = None,
     options: RunOptions | None = None,
     force: bool = False,
 ) -> Outcome:
@@ -70,6 +72,8 @@ def trace(
         config: config file of a checkpoint, if not beside it.
         vocab: vocabulary of a checkpoint, if not beside it.
         choices: decisions about a checkpoint, such as its activation or head.
+        given: another runtime's trace of these inputs. Every stage of the reference is evaluated on that trace's own
+            inputs to it: the deviation of the two traces is the residual, each station's own error.
         all_positions: trace vocabulary-sized taps at every position.
         options: threads, limits, interpreters.
         force: replace `out`.
@@ -88,6 +92,8 @@ def trace(
     )
     if all_positions:
         batches = tuple(map(_everywhere, batches))
+    if given is not None:
+        _check_given(given, batches, row)
     stations = found.family.taps(limits, found.head)
     if taps:
         stations = selected((*stations, *found.family.fine_taps(limits, found.head)), taps)
@@ -101,7 +107,8 @@ def trace(
             artifact=found.artifact,
             source=found.source,
             taps=tuple(tap.name for tap in stations),
-            inputs=_written(batches, Path(scratch)),
+            inputs=_written(batches, Path(scratch)) if given is None else tuple(batch_paths(given)),
+            given=given is not None,
             out=folder,
             threads=chosen.threads,
             batch_timeout_s=chosen.timeout_s,
@@ -152,6 +159,22 @@ def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | N
             "the proof names an unknown head", where=folder / FILE, got=proof.head, remedy="convert again"
         )
     return Subject(folder, {}, architecture, numbers, head)
+
+
+def _check_given(given: Path, batches: tuple[Batch, ...], row: Runtime) -> None:
+    """Only references can be walked so, and only on a trace of the same inputs."""
+    if row.kind != "source":
+        raise ParityError(
+            "only a reference can be given another runtime's values", got=row.name, remedy="--backend oracle"
+        )
+    paths, problems = batch_paths(given), Problems("not a trace of these inputs", where=given)
+    if len(paths) != len(batches):
+        problems.add("another number of batches", got=len(paths), expected=len(batches), remedy="name its INPUTS")
+    for path, batch in zip(paths, batches, strict=False):
+        trouble = input_trouble(as_trace(batch), read_batch(path, ()))
+        if trouble:
+            problems.add(f"{path.name} {trouble}", remedy="name the INPUTS that it was traced with")
+    problems.raise_if_any()
 
 
 def _everywhere(batch: Batch) -> Batch:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from parity.backends.executors.numpy_ops import NumpyOps
-from parity.backends.executors.walk import walk
+from parity.backends.executors.walk import inside, nearest, walk
 from parity.errors import ParityError
 from parity.ops import Stage
 
@@ -68,3 +68,17 @@ def test_given_values_are_handed_on_while_the_stages_own_are_returned() -> None:
 def test_what_only_given_values_depend_on_is_not_evaluated() -> None:
     given = {"square": np.array([3.0]), "double": np.array([4.0])}
     assert walk(STAGES, OPS, {}, ["sum"], given=given)["sum"].item() == 7.0
+
+
+def test_nearest_are_the_named_stages_that_feed_one_and_inside_is_what_lies_between() -> None:
+    stages = (
+        Stage("a", ("inputs/x",), lambda ops, x: x),
+        Stage("a.b", ("a", "inputs/mask"), lambda ops, x, m: x),
+        Stage("a.c", ("a.b",), lambda ops, x: x),
+        Stage("d", ("a.c", "a"), lambda ops, x, y: x),
+    )
+    assert nearest(stages, "d", ("a", "d")) == {"a"}
+    assert nearest(stages, "d", ("a.c", "a", "d")) == {"a", "a.c"}
+    assert nearest(stages, "a", ("d",)) == frozenset()
+    assert inside(stages, "d", ("a", "d")) == {"a.b", "a.c"}
+    assert inside(stages, "d", ()) == {"a", "a.b", "a.c"}

@@ -86,6 +86,10 @@ def test_one_changed_weight_is_red_from_its_layer_on(begin: Callable[..., Run]) 
     assert failed.value > 3
     assert failed.worst is not None
     assert failed.worst["text"] in failed.message.replace("\\'", "'")
+    assert "wrong by itself is layer.1 and inside it layer.1.attention.query" in failed.message
+    assert failed.message.endswith("again: parity run rubert --backend torch:eager --scale tiny --taps 'layer.1*'")
+    behind = next(run.answer(case) for case in run.cases if case.tap == "pooler")
+    assert "inherited, its own error is sound" in behind.message
 
 
 def test_a_tensor_that_only_the_proof_can_see(begin: Callable[..., Run]) -> None:
@@ -215,4 +219,4 @@ def test_a_run_from_python(tmp_path: Path) -> None:
     found = run(MODEL, options=options)
     assert found.holds
     assert (found.folder / "report.html").is_file()
-    assert {answer.case.tap for answer in found.answers} == {None, "layer.1"}
+    assert {answer.case.tap for answer in found.answers if answer.case.question == "hidden_states"} == {"layer.1"}

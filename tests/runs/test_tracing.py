@@ -21,7 +21,7 @@ from parity.inputs.batch import spread_positions
 from parity.runs.options import RunOptions
 from parity.runs.tracing import trace
 from parity.tensorfile import Array
-from parity.traces import TraceBatch, batch_path, read_batch
+from parity.traces import TraceBatch, batch_path, read_batch, write_batch
 
 HERE = RunOptions(in_process=True, threads=2)
 STATIONS = ["embeddings", "layer.0", "layer.1", "layer.2", "pooler", "logits.mlm", "logits.nsp"]
@@ -293,3 +293,32 @@ def test_every_head_is_traced(tmp_path: Path) -> None:
         source = write_source(tmp_path / head, head)
         run(source, tmp_path / "in.npz", tmp_path / f"{head}-out", "oracle")
         assert only(tmp_path / f"{head}-out").taps[f"logits.{head}"].shape == shape
+
+
+def test_given_a_trace_every_station_is_evaluated_on_that_traces_own_inputs(
+    tmp_path: Path, golden_batches: dict[Path, Path], converted: dict[Path, Path]
+) -> None:
+    inputs = golden_batches[ERF]
+    run(converted[ERF], inputs, tmp_path / "torch", "torch:eager")
+    run(ERF, inputs, tmp_path / "oracle", "oracle")
+    run(ERF, inputs, tmp_path / "steps", "oracle", given=tmp_path / "torch")
+    torch, oracle, steps = (only(tmp_path / name) for name in ("torch", "oracle", "steps"))
+    np.testing.assert_array_equal(steps.taps["embeddings"], oracle.taps["embeddings"])
+    assert np.abs(steps.taps["layer.0"] - oracle.taps["layer.0"]).max() > 0
+    own = np.abs(steps.taps["layer.2"] - torch.taps["layer.2"]).max()
+    accumulated = np.abs(oracle.taps["layer.2"] - torch.taps["layer.2"]).max()
+    assert own < accumulated
+
+
+def test_a_given_trace_must_be_of_the_same_inputs_and_for_a_reference(
+    tmp_path: Path, golden_batches: dict[Path, Path], converted: dict[Path, Path]
+) -> None:
+    inputs = golden_batches[ERF]
+    run(ERF, inputs, tmp_path / "oracle", "oracle")
+    with pytest.raises(ParityError, match="only a reference can be given"):
+        run(converted[ERF], inputs, tmp_path / "out", "torch:eager", given=tmp_path / "oracle")
+    batch = only(tmp_path / "oracle")
+    other = TraceBatch(batch.taps, {**batch.inputs, "input_ids": batch.inputs["input_ids"] ^ 1}, batch.meta)
+    write_batch(batch_path(tmp_path / "other", 0), other)
+    with pytest.raises(ParityError, match="input_ids differs"):
+        run(ERF, inputs, tmp_path / "out", "oracle", given=tmp_path / "other")
