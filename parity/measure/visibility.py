@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from parity.measure.limits import CHANNEL_FREEDOM, LEAST_POSITIONS, limit
 from parity.tensorfile import Array
 from parity.traces import TraceBatch
 
+Kind: TypeAlias = Literal["product", "table", "vector"]
 PARTS: Final = ("input", "gain", "noise", "positions")
 BITS: Final = (8, 11, 14, 17, 20)
 """Bits of a significand that are reported, 1 the leading one: a relative change of 2^-10 is one of the 11th."""
@@ -47,7 +48,7 @@ class Use:
 
     stage: str
     variable: str
-    kind: Literal["product", "table", "vector"]
+    kind: Kind
     transposed: bool = False
     """A product with the variable's transpose: its rows are the output channels."""
 
@@ -73,14 +74,23 @@ class Sight:
     use: Use
     inputs: Floats
     """[K]: rms_t(x_i)."""
-    channels: Floats
-    """[C]: g_j / (L F_j); infinite where nothing is rounded, 0 where no change arrives."""
+    gains: Floats
+    """[C]: g_j; 0 where no change arrives."""
+    bounds: Floats
+    """[C]: L F_j, which an error of the channel has to exceed; 0 where nothing is rounded."""
     positions: int
 
+    @property
+    def channels(self) -> Floats:
+        """[C]: g_j / (L F_j), by which a visible change becomes more than 1."""
+        with np.errstate(divide="ignore"):
+            return np.divide(self.gains, self.bounds, out=np.zeros_like(self.gains), where=self.gains > 0)
+
     def smallest(self) -> Floats:
-        """[K, C]: the smallest visible change of every weight; infinite where no position touches it."""
+        """[K, C]: the smallest visible change of every weight; infinite where none would be seen."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.inputs[:, None] > 0, 1 / (self.inputs[:, None] * self.channels), math.inf)
+            changes = 1 / (self.inputs[:, None] * self.channels)
+        return np.where((self.inputs[:, None] > 0) & (self.gains > 0), changes, math.inf)
 
 
 def pool(uses: Sequence[Use], batches: Iterable[TraceBatch]) -> tuple[Sight, ...]:
@@ -105,15 +115,14 @@ def pool(uses: Sequence[Use], batches: Iterable[TraceBatch]) -> tuple[Sight, ...
 def _sight(use: Use, sums: Mapping[str, Floats], groups: int) -> Sight:
     positions = int(sums["positions"][0])
     if positions < LEAST_POSITIONS:  # where channels are not judged, nothing of one weight is seen
-        return Sight(use, np.zeros_like(sums["input"]), np.zeros_like(sums["gain"]), positions)
+        width = len(sums["gain"])
+        return Sight(use, np.zeros_like(sums["input"]), np.zeros(width), np.zeros(width), positions)
     floor = np.sqrt(sums["noise"] / positions)
     noisy = floor[floor > 0]
     floor = np.maximum(floor, LEAST_CHANNEL * np.median(noisy)) if noisy.size else floor
-    bound = limit(groups, min(positions, CHANNEL_FREEDOM), seeds=SEEDS) * floor
-    gain = np.sqrt(sums["gain"] / positions)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        channels = np.where(gain > 0, gain / bound, 0.0)
-    return Sight(use, np.sqrt(sums["input"] / positions), channels, positions)
+    bound = limit(groups, min(positions, CHANNEL_FREEDOM), seeds=SEEDS)
+    inputs, gains = (np.sqrt(sums[part] / positions) for part in ("input", "gain"))
+    return Sight(use, inputs, gains, bound * floor, positions)
 
 
 @dataclass(frozen=True)
@@ -146,15 +155,15 @@ def seen(sight: Sight, values: Array) -> Seen:
     if weights.shape != (len(sight.inputs), len(sight.channels)):
         expected = [len(sight.inputs), len(sight.channels)]
         raise ParityError(f"{sight.use.variable} has another shape", got=list(weights.shape), expected=expected)
-    counts, zeros = np.zeros(_MOST + 1, np.int64), 0
+    counts, zeros, channels = np.zeros(_MOST + 1, np.int64), 0, sight.channels
     untouched = int(np.count_nonzero(sight.inputs == 0)) * weights.shape[1]
-    untouched += int(np.count_nonzero(sight.inputs)) * int(np.count_nonzero(sight.channels == 0))
+    untouched += int(np.count_nonzero(sight.inputs)) * int(np.count_nonzero(sight.gains == 0))
     step = max(1, _BLOCK // weights.shape[1])
     for start in range(0, len(weights), step):
         block = np.abs(weights[start : start + step].astype(np.float64))
         zeros += int(np.count_nonzero(block == 0))
         with np.errstate(invalid="ignore"):
-            block *= sight.channels
+            block *= channels
             block *= sight.inputs[start : start + step, None]
         mine = block[block > 0]
         # |w| / dw in [2^(b-1), 2^b): a change of 2^-(b-1) |w| and all larger ones are seen.
