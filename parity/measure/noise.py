@@ -45,6 +45,8 @@ class Ratios:
     reported: tuple[Place, ...]
     """Degenerate rows: how far they deviate, for people."""
     positions: int
+    rms: float = math.nan
+    """Of the errors themselves, over what is judged."""
 
 
 class Errors:
@@ -52,7 +54,7 @@ class Errors:
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
-        self._white, self._positions, self._unequal = 0.0, 0, 0
+        self._white, self._squares, self._positions, self._unequal = 0.0, 0.0, 0, 0
         self._channels = None if floor.channels is None else np.zeros(floor.width)
         self._token: Place | None = None
         self._rows: list[Place] = []
@@ -100,6 +102,7 @@ class Errors:
                 else:
                     self._unequal += _unequal(values[part][mine], reference[part][mine])
         self._positions += int(chosen.sum())
+        self._squares += float(squares[chosen].sum())
         return squares.reshape(floor.token.shape)
 
     def _find_token(self, batch: str, squares: Floats, floor: FloorBatch) -> None:
@@ -143,6 +146,7 @@ class Errors:
             unequal=self._unequal,
             reported=tuple(self._reported),
             positions=self._positions,
+            rms=math.sqrt(self._squares / self._positions) if self._positions else math.nan,
         )
 
 

@@ -24,6 +24,9 @@ class Station:
     own: Judgement | None
     """Of the error that this station added; None where the oracle's steps were not asked for."""
 
+    own_rms: float | None = None
+    """rms of that own error."""
+
     @property
     def judgements(self) -> Mapping[str, Judgement]:
         """Those that were made."""
@@ -102,6 +105,8 @@ class Station:
                     found[f"{prefix}{_NAMES[finding.group]}_limit"] = finding.limit
         if self.accumulated is not None and self.accumulated.source is not None:
             found["source_ratio"] = self.accumulated.source
+        if self.own_rms is not None:
+            found["own_rms"] = self.own_rms
         return found
 
 

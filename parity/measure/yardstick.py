@@ -111,11 +111,13 @@ class Yardstick:
         found: dict[str, Station] = {}
         for tap, book in books.items():
             sound = judged and book.whole
+            own_errors = book.own.ratios() if book.own is not None and book.whole else None
             found[tap] = Station(
                 tap,
                 book.measure,
                 self._accumulated(tap, book, candidate, compared, groups["accumulated"]) if sound else None,
-                judge(owned[tap], book.own.ratios(), groups["own"]) if sound and book.own is not None else None,
+                judge(owned[tap], own_errors, groups["own"]) if judged and own_errors is not None else None,
+                own_errors.rms if own_errors is not None else None,
             )
         return found
 

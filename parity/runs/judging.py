@@ -30,6 +30,11 @@ class Judging:
         self._inquiries: dict[str, Inquiry | None] = {}
         self._fed: dict[str, tuple[int, str | None]] = {}
 
+    @property
+    def rows(self) -> Sequence[Runtime]:
+        """The runtimes that some selected case asks about."""
+        return self._rows
+
     def outcome(self, row: Runtime) -> Outcome:
         """What became of a runtime; the next one in the plan imports meanwhile."""
         names = [one.name for one in self._rows]
@@ -52,10 +57,15 @@ class Judging:
         if case.tap in outcome.unavailable:
             return Answer(case, "skip", outcome.unavailable[case.tap], remedy="ask a runtime that can show this tap")
         answer = self._answer(case, self._stations[row.name][case.tap])
-        inquiry = self._inquiries[row.name]
-        if answer.status != "fail" or inquiry is None:
+        if answer.status != "fail":
             return answer
-        return replace(answer, message=f"{answer.message}\n{inquiry.sentence}\n{self._again(case, inquiry)}")
+        inquiry, told = self._inquiries[row.name], [answer.message]
+        if inquiry is not None:
+            told += [inquiry.shares, inquiry.sentence]
+        told.append(_place(answer.worst))
+        if inquiry is not None:
+            told.append(self._again(case, inquiry))
+        return replace(answer, message="\n".join(filter(None, told)))
 
     def _again(self, case: Case, inquiry: Inquiry) -> str:
         """The command that shows this failure alone."""
@@ -99,7 +109,7 @@ class Judging:
         judged = [station for station in found.values() if station.status == "pass"]
         if failing is not None:
             answer = self._answer(case, failing)
-            return replace(answer, message=f"{failing.tap}: {answer.message}")
+            return replace(answer, message=f"{failing.tap}: {answer.message}\n{_place(answer.worst)}".rstrip())
         if not judged:
             return Answer(case, "fail", "the shipped graph gave nothing that could be judged")
         worst = max(judged, key=lambda station: station.value or 0.0)
@@ -138,8 +148,6 @@ class Judging:
             return Answer(case, "fail", f"unjudged: {message}", station.value, station.limit, worst)
         if status == "fail" and station.inherited:
             message += "; inherited, its own error is sound"
-        if status == "fail" and worst:
-            message += f"; worst at {worst['batch']} row {worst['row']}, token {worst['token']!r} of {worst['text']!r}"
         return Answer(case, status, message, station.value, station.limit, worst)
 
     def _worst(self, worst: Worst) -> dict[str, Any]:
@@ -152,6 +160,13 @@ class Judging:
             token = tokens[int(ids[worst.position])] if worst.position < len(ids) else None
         text = texts[worst.row] if worst.row < len(texts) else None
         return {**worst.as_dict(), "token": token, "text": text}
+
+
+def _place(worst: Mapping[str, Any] | None) -> str:
+    """Where the largest deviation is, for a person to look at."""
+    if worst is None:
+        return ""
+    return f"worst at {worst['batch']} row {worst['row']}, token {worst['token']!r} of {worst['text']!r}"
 
 
 _RED = ("fail", "unjudged")

@@ -32,7 +32,18 @@ INVARIANCES = ("padding", "batch-size", "batch-order", THREADS, REPEATED)
 INVARIANCES_OF_TEXTS = ("documents", "batch-order", THREADS, REPEATED)
 """The same of a runtime that is fed texts: it pads by itself; `documents` = one by one against all at once."""
 
-Question = Literal["proof", "tokenization", "hidden_states", "heads", "artifacts", "backend", "invariance"]
+Question = Literal[
+    "proof",
+    "tokenization",
+    "hidden_states",
+    "heads",
+    "artifacts",
+    "backend",
+    "invariance",
+    "generated_ids",
+    "generated_states",
+    "regression",
+]
 
 
 @dataclass(frozen=True)
@@ -153,6 +164,9 @@ def cases(outlined: Outline, options: RunOptions) -> tuple[Case, ...]:
         *(case(row.name, row.precision, "heads", tap.name) for row in candidates for tap in heads),
         *(case(kind, "float32", "artifacts") for kind in kinds if kind != "tensorflow"),
         *(case(row.name, row.precision, "invariance", of) for row in candidates for of in invariances(row) if stations),
+        *(case(name, "ids", "generated_ids") for name in tokenizers),
+        *(case(row.name, row.precision, "generated_states") for row in candidates if stations),
+        case("regressions", "cases", "regression"),
     )
 
 

@@ -12,6 +12,7 @@ from parity.artifacts.verify import verify
 from parity.backends import RUNTIMES, Runtime
 from parity.errors import BrokenParity, MissingRuntime, ParityError
 from parity.inputs.corpora import sentences
+from parity.runs import generated
 from parity.runs.answer import Answer
 from parity.runs.judging import Judging
 from parity.runs.model import ModelRun
@@ -178,4 +179,7 @@ _ANSWERS: Mapping[Question, Callable[[Case, ModelRun, Judging], Answer]] = {
     "heads": _station,
     "artifacts": _artifacts,
     "invariance": _invariance,
+    "generated_ids": generated.ids,
+    "generated_states": generated.states,
+    "regression": generated.regression,
 }

@@ -37,6 +37,7 @@ class References:
         scratch: where traces lie while they are needed.
         stations: the taps to judge, in the order data flows; those of the run unless said.
         numbers: which of the run's batches to judge on; all unless said.
+        trial: put source, oracle and floor on trial too, which costs a run of the source.
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class References:
         scratch: Path,
         stations: Sequence[Tap] | None = None,
         numbers: Sequence[int] | None = None,
+        trial: bool = True,
     ) -> None:
-        self._model, self._scratch = model, scratch
+        self._model, self._scratch, self._trial = model, scratch, trial
         self._whole = stations is None and numbers is None
         self._stations = tuple(model.outline.taps if stations is None else stations)
         self.numbers = tuple(range(len(model.batches)) if numbers is None else numbers)
@@ -180,14 +182,13 @@ class References:
 
     def _prepare(self) -> None:
         """Whatever has to run, runs before the comparison's clock does."""
-        for outcome in (self.oracle, self.floor, self.source):
+        for outcome in (self.oracle, self.floor, *((self.source,) if self._trial else ())):
             assert outcome.ok
 
     def _truth(self, place: int) -> Truth:
         batch = self.batches[place]
-        oracle, floor, source = (
-            read_batch(batch_path(found.traces, place)) for found in (self.oracle, self.floor, self.source)
-        )
+        oracle, floor = (read_batch(batch_path(found.traces, place)) for found in (self.oracle, self.floor))
+        source = read_batch(batch_path(self.source.traces, place)) if self._trial else None
         return Truth(batch.name, batch.arrays, oracle, floor, source)
 
     def _cached(self, name: str, taps: tuple[str, ...], *, precision: str, module: str = "") -> Outcome:

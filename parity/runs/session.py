@@ -24,6 +24,7 @@ from parity.report import verdict_line, write_reports
 from parity.report.judgement import judge
 from parity.report.progress import LINES
 from parity.runs.answer import Answer
+from parity.runs.coverage import record as record_coverage
 from parity.runs.environment import environment
 from parity.runs.judging import Judging
 from parity.runs.model import ModelRun
@@ -193,6 +194,10 @@ class Run:
             wanted = {case.backend for case in self._selected if case.model == name}
             rows = [row for row in chosen_runtimes(self.options) if row.name in wanted]
             self._write_run(model)
+            stations = any(
+                case.model == name and case.question in ("hidden_states", "heads") for case in self._selected
+            )
+            record_coverage(model, weights=stations)
             self._models[name] = (model, Judging(model, rows))
         return self._models[name]
 

@@ -27,6 +27,7 @@ _OURS = ("artifacts", "checkpoints", "families", "graphfile", "inputs", "weights
 _REFERENCES = {
     "oracle": ("backends", "families", "ops.py"),
     "floor": ("backends", "families", "ops.py", "measure/floor.py", "measure/places.py"),
+    "visibility": ("backends", "families", "ops.py", "measure"),
 }
 
 

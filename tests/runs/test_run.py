@@ -87,6 +87,8 @@ def test_one_changed_weight_is_red_from_its_layer_on(begin: Callable[..., Run]) 
     assert failed.worst is not None
     assert failed.worst["text"] in failed.message.replace("\\'", "'")
     assert "wrong by itself is layer.1 and inside it layer.1.attention.query" in failed.message
+    assert "bert/encoder/layer_1/attention/self/query/kernel is 1.01" in failed.message.replace("1.00999", "1.01")
+    assert "shares of the error behind the last layer: layer.1" in failed.message
     assert failed.message.endswith("again: parity run rubert --backend torch:eager --scale tiny --taps 'layer.1*'")
     behind = next(run.answer(case) for case in run.cases if case.tap == "pooler")
     assert "inherited, its own error is sound" in behind.message
