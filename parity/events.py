@@ -26,6 +26,8 @@ _NUMBER = int | float
 _MAYBE_NUMBER = int | float | None
 _MODEL = {"model": str, "family": str, "stand_in": bool, "note": _MAYBE_TEXT, "head": _MAYBE_TEXT, "card": _MAYBE_TEXT}
 _BATCH = {"name": str, "rows": int, "length": int, "real_tokens": int, "kind": _MAYBE_TEXT}
+_COUNT = {**dict.fromkeys(("subject", "name", "measure"), str), "value": _NUMBER}
+_UNSEEN = {"what": str, "count": int, "why": str}
 _PLACE = {"batch": str, "row": int | None, "position": int | None, "channel": int | None}
 _VALUES = dict.fromkeys(("candidate", "source", "oracle"), _MAYBE_NUMBER)
 _WORST = _PLACE | {"token": _MAYBE_TEXT, "text": _MAYBE_TEXT} | _VALUES
@@ -42,6 +44,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
         "inputs": [{"model": str, "digest": str, "real_tokens": int, "batches": [_BATCH]}],
         "environment": {"versions": dict},
     },
+    "coverage": {"model": str, "counts": [_COUNT], "unseen": [_UNSEEN], "problem": _MAYBE_TEXT},
     "plan": {**_WHO, "taps": [str], "comparisons": int},
     "skip": {**_WHO, "tap": _MAYBE_TEXT, "batch": _MAYBE_TEXT, "reason": str, "remedy": _MAYBE_TEXT, "count": int},
     "deviation": {**_WHO, "batch": str, "tap": str, "metrics": dict},
@@ -55,6 +58,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
         "message": _MAYBE_TEXT,
         "worst": (NoneType, _WORST),
     },
+    "warning": {**_WHO, "message": str},
     "time": {
         "stage": str,
         "model": _MAYBE_TEXT,

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from parity.report import charts, text
+from parity.report.coverage import coverages
 from parity.report.grid import LEVELS
 from parity.report.ledger import Ledger
 from parity.report.progress import HEADLINES, SIGNS, headline, verdict_line
@@ -75,4 +76,4 @@ def _render(template: str, view: View, **values: Any) -> str:
         signs=SIGNS,
         levels=LEVELS,
     )
-    return environment.get_template(template).render(view=view, **values)
+    return environment.get_template(template).render(view=view, coverages=coverages(view.events), **values)

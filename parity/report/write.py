@@ -8,6 +8,7 @@ from pathlib import Path
 
 from parity.events import Events, Row, read_events
 from parity.report import charts, page
+from parity.report.coverage import write_coverage
 from parity.report.ledger import ledger
 from parity.report.tables import whole, write_deviations, write_summary
 from parity.report.view import View
@@ -21,10 +22,11 @@ class Reports:
     summary: Path
     markdown: Path
     html: Path
+    coverage: Path
 
 
 def write_reports(run_dir: Path) -> Reports:
-    """Write deviations.csv, summary.csv, summary.md and report.html beside the events they are derived from.
+    """Write three CSV tables, summary.md and report.html beside the events they are derived from.
 
     Each file appears whole or not at all. Without vl-convert the page has tables only and says how to get the curves.
 
@@ -33,10 +35,11 @@ def write_reports(run_dir: Path) -> Reports:
     """
     began, processor = time.perf_counter(), time.process_time()
     view = View(read_events(run_dir))
-    names = ("deviations.csv", "summary.csv", "summary.md", "report.html")
+    names = ("deviations.csv", "summary.csv", "summary.md", "report.html", "coverage.csv")
     reports = Reports(*(run_dir / name for name in names))
     write_deviations(reports.deviations, view.events)
     write_summary(reports.summary, view)
+    write_coverage(reports.coverage, view.events)
     pictures = {grid.model: charts.curves(grid) for grid in view.grids} if charts.available() else {}
     times = _with_report(view.events, time.perf_counter() - began, time.process_time() - processor)
     spent = ledger(times, view.judgement.elapsed_s)
