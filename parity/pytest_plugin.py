@@ -36,10 +36,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--scale", "size of stand-ins", choices=("full", "small", "tiny"), default="full")
     add("--texts", "file of your own sentences, one a line", type=Path)
     add("--inputs", "small, large, or an INPUTS file", default="small")
+    add("--drift", "drift limits that `parity calibrate` wrote, instead of those in the cache", type=Path)
     add("--report", "folder of the run, instead of reports/<time>-<models>", type=Path)
     add("--threads", "threads of each runtime, instead of all", type=int)
     add("--timeout", "seconds that a runtime may take for one batch", type=float, default=900.0)
     add("--memory-limit", "bytes that a runtime's process may hold", type=int, default=0)
+    add("--examples", "generated examples of each search, instead of as many as the profile says", type=int)
+    add(
+        "--profile",
+        "generated text: few and always the same, or many at random",
+        choices=("ci", "nightly"),
+        default="ci",
+    )
+    add("--seed", "of generated text, as a nightly run printed it", type=int)
     add("--in-process", "run runtimes in this process, to debug", action="store_true")
     add("--python", "NAME=PATH: interpreter for a backend; repeatable", action="append")
 
@@ -73,8 +82,12 @@ def _options(config: pytest.Config) -> Any:
         texts=get("parity_texts"),
         timeout_s=get("parity_timeout"),
         memory_limit=get("parity_memory_limit"),
+        examples=get("parity_examples"),
+        profile=get("parity_profile"),
+        seed=get("parity_seed"),
         in_process=get("parity_in_process"),
         python=interpreters(get("parity_python")),
+        drift=get("parity_drift"),
         report=get("parity_report"),
         threads=get("parity_threads") or default_threads(),
     )
@@ -102,12 +115,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One runtime of one model stays on one xdist worker."""
+    """One runtime of one model stays on one xdist worker; one search drives all runtimes, so it stays on one too."""
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             case = _case(item)
             if case is not None:
-                item.add_marker(pytest.mark.xdist_group(f"{case.model}-{case.backend}"))
+                group = "generated" if case.question == "generated_states" else case.backend
+                item.add_marker(pytest.mark.xdist_group(f"{case.model}-{group}"))
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:

@@ -9,7 +9,9 @@ import sys
 import typer
 
 from parity.cli.artifacts import add as add_artifacts
+from parity.cli.calibrate import add as add_calibrate
 from parity.cli.listings import add as add_listings
+from parity.cli.replay import add as add_replay
 from parity.cli.runs import add as add_runs
 from parity.cli.traces import add as add_traces
 from parity.errors import ParityError
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for add in (add_artifacts, add_traces, add_runs, add_listings):
+for add in (add_artifacts, add_traces, add_runs, add_calibrate, add_replay, add_listings):
     add(app)
 
 

@@ -18,9 +18,13 @@ def run(
     scale: Annotated[str, typer.Option(help="size of stand-ins: full, small or tiny")] = "full",
     texts: Annotated[Path | None, typer.Option(help="file of your own sentences, one a line")] = None,
     inputs: Annotated[str, typer.Option(help="small, large, or an INPUTS file")] = "small",
+    drift: Annotated[Path | None, typer.Option(help="limits that `parity calibrate` wrote")] = None,
     report: Annotated[Path | None, typer.Option(help="folder of the run")] = None,
     threads: Annotated[int | None, typer.Option(help="threads of each runtime, instead of all")] = None,
     timeout: Annotated[float | None, typer.Option(help="seconds that a runtime may take for one batch")] = None,
+    examples: Annotated[int | None, typer.Option(help="generated examples of each search")] = None,
+    profile: Annotated[str, typer.Option(help="generated text: ci or nightly")] = "ci",
+    seed: Annotated[int | None, typer.Option(help="of generated text, as a nightly run printed it")] = None,
     in_process: Annotated[bool, typer.Option("--in-process", help="run runtimes in this process")] = False,
     python: Annotated[list[str] | None, typer.Option(help="NAME=PATH: interpreter for a backend")] = None,
 ) -> None:
@@ -33,8 +37,12 @@ def run(
 
     repeated = {"--model": model, "--backend": backend, "--precision": precision, "--taps": taps, "--python": python}
     single = {"--scale": scale, "--texts": texts, "--inputs": inputs, "--report": report} | {
+        "--drift": drift,
         "--threads": threads,
         "--timeout": timeout,
+        "--examples": examples,
+        "--profile": profile,
+        "--seed": seed,
     }
     arguments = [f"{name}={value}" for name, values in repeated.items() for value in values or ()]
     arguments += [f"{name}={value}" for name, value in single.items() if value is not None]

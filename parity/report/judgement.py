@@ -48,7 +48,8 @@ def judge(events: Events) -> Judgement:
     unjudged = tuple(_unjudged(events))
     state: State = "broken" if broken else "unjudged" if unjudged else "holds"
     notes = tuple(dict.fromkeys(note for run in events.of("run") for note in _stand_ins(run)))
-    return Judgement(state, _counts(events), broken + unjudged, notes, _elapsed(events))
+    warned = tuple(f"{row['model']} {row['backend']}: {row['message']}" for row in events.of("warning"))
+    return Judgement(state, _counts(events), broken + unjudged, notes + tuple(dict.fromkeys(warned)), _elapsed(events))
 
 
 def verdicts(events: Events) -> list[Row]:

@@ -50,7 +50,7 @@ class Progress:
         line = LINES[kind](row) if kind in LINES else None
         if line is not None and line not in self._said:
             self._said.add(line)
-            style = "red" if kind in ("crash", "verdict") else "yellow" if kind == "skip" else None
+            style = "red" if kind in ("crash", "verdict") else "yellow" if kind in ("skip", "warning") else None
             self.console.print(Text(str(visible(line)), style=style or ""), soft_wrap=True)
         self._count(row)
 
@@ -89,6 +89,10 @@ def _verdict(row: Row) -> str | None:
     return f"  FAILED   {name(row)}{value}" + (f": {row['message']}" if row["message"] else "")
 
 
+def _warning(row: Row) -> str:
+    return f"  WARNING  {_who(row)}: {row['message']}"
+
+
 def _time(row: Row) -> str:
     who = " ".join(str(row[field]) for field in ("model", "backend") if row[field])
     facts = [seconds(row["wall_s"])]
@@ -115,6 +119,7 @@ LINES: Mapping[str, Callable[[Row], str | None]] = {
     "plan": _plan,
     "skip": _skip,
     "verdict": _verdict,
+    "warning": _warning,
     "time": _time,
     "crash": _crash,
     "finish": _finish,

@@ -13,6 +13,8 @@ from parity.measure.aligned import fed_alike
 from parity.measure.station import Station
 from parity.measure.tap import Worst
 from parity.runs.answer import Answer
+from parity.runs.drift import default_file, warning
+from parity.runs.drift import read as read_drift
 from parity.runs.investigating import Inquiry, investigate
 from parity.runs.model import ModelRun
 from parity.runs.outline import Case
@@ -49,6 +51,7 @@ class Judging:
             self.fed(row)
             self._stations[row.name] = self._judged(row, outcome)
             self._record(row, self._stations[row.name])
+            self._compare_with_calibration(row, outcome, self._stations[row.name])
             with self.model.times.stage("diagnosis", row.name, own=True):
                 stations = list(self._stations[row.name].values())
                 self._inquiries[row.name] = investigate(self.model, row, outcome, stations)
@@ -118,6 +121,17 @@ class Judging:
 
     def _judged(self, row: Runtime, outcome: Outcome) -> dict[str, Station]:
         return self.model.references.judge(outcome, precision=self._precision(row, outcome))
+
+    def _compare_with_calibration(self, row: Runtime, outcome: Outcome, found: Mapping[str, Station]) -> None:
+        """Warn of rounding that changed; never red."""
+        path = self.model.options.drift
+        default = default_file(self.model.outline.name, self.model.options.scale)
+        if path is None and not default.exists():
+            return
+        told = warning(read_drift(path or default), outcome, found)
+        if told is not None:
+            who = {"model": self.model.outline.name, "backend": row.name, "precision": row.precision}
+            self.model.log.write("warning", **who, message=told)
 
     @staticmethod
     def _precision(row: Runtime, outcome: Outcome) -> str:

@@ -49,20 +49,25 @@ class RunOptions:
     """`ci`: few examples, always the same ones. `nightly`: many, by a seed that is printed."""
     seed: int | None = None
     """For the search that a nightly run printed."""
+    drift: Path | None = None
+    """Drift limits that `parity calibrate` wrote; None looks into the cache."""
     report: Path | None = None
     """Folder of the run; None picks `reports/<time>-<models>`."""
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON-ready values."""
-        paths = {name: str(path) if path else None for name, path in (("texts", self.texts), ("report", self.report))}
+        paths = {name: str(path) if (path := self.__dict__[name]) else None for name in _PATHS}
         return {**self.__dict__, **paths, "python": dict(self.python)}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> RunOptions:
         """The inverse of `to_plain`."""
-        paths = {name: Path(values[name]) if values[name] else None for name in ("texts", "report")}
+        paths = {name: Path(values[name]) if values[name] else None for name in _PATHS}
         tuples = {name: tuple(values[name]) for name in ("backends", "precisions", "taps")}
         return cls(**{**values, **tuples, **paths})
+
+
+_PATHS = ("texts", "drift", "report")
 
 
 def interpreters(given: Sequence[str] | None) -> dict[str, str]:

@@ -6,7 +6,8 @@ Oracle and floors cost far more than a forward pass; they are computed once per 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,26 +160,45 @@ class References:
             ParityError: a reference failed.
         """
         chosen = tuple(range(len(self.batches)) if places is None else places)
+        with self._judging(outcome, chosen, precision=precision, taps=taps, own=own) as judge:
+            return judge(chosen)
+
+    def judge_apart(self, outcome: Outcome, *, precision: str) -> list[dict[str, Station]]:
+        """Judge a runtime batch by batch, as if each were a run of its own.
+
+        Raises:
+            ParityError: a reference failed.
+        """
+        chosen = tuple(range(len(self.batches)))
+        with self._judging(outcome, chosen, precision=precision, taps=None, own=True) as judge:
+            return [judge((place,)) for place in chosen]
+
+    @contextmanager
+    def _judging(
+        self, outcome: Outcome, chosen: tuple[int, ...], *, precision: str, taps: Collection[str] | None, own: bool
+    ) -> Iterator[Callable[[tuple[int, ...]], dict[str, Station]]]:
         at = {place: number for number, place in enumerate(chosen)}
         steps, owned = self.steps(outcome) if own else (None, ())
         self._prepare()
+        shown = [tap for tap in self.taps if tap not in outcome.unavailable and (taps is None or tap in taps)]
 
         def read(traces: Path, place: int) -> TraceBatch:
             return read_batch(batch_path(traces, at[place]))
 
-        shown = [tap for tap in self.taps if tap not in outcome.unavailable and (taps is None or tap in taps)]
-        with self._model.times.stage("compare", outcome.job.name, own=True):
-            found = self.yardstick.judge(
+        def judge(places: tuple[int, ...]) -> dict[str, Station]:
+            return self.yardstick.judge(
                 partial(read, outcome.traces),
                 given=partial(read, steps.traces) if steps else None,
                 own=owned,
                 precision=precision,
-                batches=chosen,
+                batches=places,
                 taps=shown,
             )
+
+        with self._model.times.stage("compare", outcome.job.name, own=True):
+            yield judge
         if steps is not None:
             shutil.rmtree(steps.job.out, ignore_errors=True)
-        return found
 
     def _prepare(self) -> None:
         """Whatever has to run, runs before the comparison's clock does."""
