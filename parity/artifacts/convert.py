@@ -36,7 +36,7 @@ KINDS: Mapping[str, Kind] = {
     "pytorch": Kind("", (), ""),
     "tensorflow": Kind("parity.artifacts.tensorflow:derive", (), ""),
     "openvino": Kind("parity.artifacts.derive:openvino", ("openvino",), "openvino", ("compress",)),
-    "onnx": Kind("parity.artifacts.derive:onnx", ("onnx",), "onnx"),
+    "onnx": Kind("parity.artifacts.derive:onnx", ("onnx",), "onnx", ("compress",)),
     "spacy": Kind(
         "parity.artifacts.derive:spacy", ("torch", "spacy", "spacy_transformers"), "spacy", ("name", "lang", "package")
     ),

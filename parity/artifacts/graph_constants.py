@@ -39,7 +39,7 @@ def ir_constants(xml: Path) -> Iterator[Constant]:
     Raises:
         ParityError: not an IR, or one that does not fit its `.bin`.
     """
-    return _hashed(ir_places(xml))
+    return constants(ir_places(xml))
 
 
 def onnx_constants(path: Path) -> Iterator[Constant]:
@@ -48,7 +48,7 @@ def onnx_constants(path: Path) -> Iterator[Constant]:
     Raises:
         ParityError: not an ONNX file, truncated, or pointing outside its folder.
     """
-    return _hashed(onnx_file(path).places)
+    return constants(onnx_file(path).places)
 
 
 def sha256_transposed(array: Array) -> str:
@@ -67,7 +67,8 @@ def sha256(array: Array) -> str:
     return hashlib.sha256(_bytes(array)).hexdigest()
 
 
-def _hashed(places: Iterable[Place]) -> Iterator[Constant]:
+def constants(places: Iterable[Place]) -> Iterator[Constant]:
+    """What lies at these places, hashed."""
     for place in places:
         array = place.read()
         yield Constant(place.name, place.dtype, place.shape, sha256(array), sha256_transposed(array))

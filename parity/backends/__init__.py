@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Literal
 
@@ -33,6 +33,8 @@ class Runtime:
     """What it claims unless asked for another: `default` = whatever it picks, which its description names."""
     standard: bool = True
     """Part of a run that names no backend."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What its artifact is converted with (`--compress`)."""
 
     @property
     def backend(self) -> str:
@@ -61,26 +63,39 @@ class Status:
 
 _NUMPY = ("numpy", "scipy")
 _TORCH = ("torch", "transformers")
+_OPENVINO, _ONNX = ("openvino",), ("onnxruntime", "onnx")
 _HERE = "parity.backends"
+_FP16, _INT8 = {"compress": "fp16"}, {"compress": "int8"}
 
 RUNTIMES: Mapping[str, Runtime] = {
     row.name: row
     for row in (
-        # name, module, distributions, extra, kind, precision, standard
+        # name, module, distributions, extra, kind, precision, standard, options
         Runtime("oracle", f"{_HERE}.oracle", _NUMPY, "", "source", "float64"),
         Runtime("tensorflow", f"{_HERE}.tensorflow", ("tensorflow",), "tensorflow", "source", "float32"),
         Runtime("tensorflow:f64", f"{_HERE}.tensorflow", ("tensorflow",), "tensorflow", "source", "float64", False),
         Runtime("tensorflow:numpy", f"{_HERE}.oracle", _NUMPY, "", "source", "float32", False),
         Runtime("torch:eager", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "float32"),
         Runtime("torch:sdpa", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "float32"),
+        Runtime("torch:bf16", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "bfloat16", False),
+        Runtime("torch:f16", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "float16", False),
+        Runtime("torch:autocast", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "bfloat16", False),
+        Runtime("torch:int8", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "int8", False),
         Runtime("spacy", f"{_HERE}.spacy", ("spacy", *_TORCH), "spacy", "spacy", "float32"),
-        Runtime("openvino:f32", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "float32"),
-        Runtime("openvino:default", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "default"),
-        Runtime("openvino:f16-weights", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "float32", False),
-        Runtime("openvino:f16", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "float16", False),
-        Runtime("openvino:bf16", f"{_HERE}.openvino", ("openvino",), "openvino", "openvino", "bfloat16", False),
-        Runtime("onnxruntime", f"{_HERE}.onnxruntime", ("onnxruntime", "onnx"), "onnx", "onnx", "float32"),
-        Runtime("onnxruntime:none", f"{_HERE}.onnxruntime", ("onnxruntime", "onnx"), "onnx", "onnx", "float32", False),
+        Runtime("openvino:f32", f"{_HERE}.openvino", _OPENVINO, "openvino", "openvino", "float32"),
+        Runtime("openvino:default", f"{_HERE}.openvino", _OPENVINO, "openvino", "openvino", "default"),
+        Runtime(
+            "openvino:f16-weights", f"{_HERE}.openvino", _OPENVINO, "openvino", "openvino", "float32", False, _FP16
+        ),
+        Runtime("openvino:f16", f"{_HERE}.openvino", _OPENVINO, "openvino", "openvino", "float16", False),
+        Runtime("openvino:bf16", f"{_HERE}.openvino", _OPENVINO, "openvino", "openvino", "bfloat16", False),
+        Runtime(
+            "openvino:int8-weights", f"{_HERE}.openvino", _OPENVINO, "openvino", "openvino", "float32", False, _INT8
+        ),
+        Runtime("openvino:int8", f"{_HERE}.openvino", _OPENVINO, "openvino", "openvino", "int8", False, _INT8),
+        Runtime("onnxruntime", f"{_HERE}.onnxruntime", _ONNX, "onnx", "onnx", "float32"),
+        Runtime("onnxruntime:none", f"{_HERE}.onnxruntime", _ONNX, "onnx", "onnx", "float32", False),
+        Runtime("onnxruntime:int8", f"{_HERE}.onnxruntime", _ONNX, "onnx", "onnx", "int8", False, _INT8),
     )
 }
 

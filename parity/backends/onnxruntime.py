@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, with all its graph optimizations or with none.
+"""ONNX Runtime on the CPU, with all its graph optimizations or with none, or on a file that was quantised to int8.
 
 The twin is a graph of some hundred kilobytes whose weights are the shipped file's own bytes: each initializer points
 into the file at its place, so that nothing is copied, or could differ.
@@ -23,11 +23,23 @@ from parity.tensorfile import Array
 
 FILE = "model.onnx"
 _LEVELS = onnxruntime.GraphOptimizationLevel
-_VARIANTS: Mapping[str, Any] = {"": _LEVELS.ORT_ENABLE_ALL, "none": _LEVELS.ORT_DISABLE_ALL}
+_VARIANTS: Mapping[str, Any] = {
+    "": _LEVELS.ORT_ENABLE_ALL,
+    "none": _LEVELS.ORT_DISABLE_ALL,
+    "int8": _LEVELS.ORT_ENABLE_ALL,
+}
 _PROVIDER = "CPUExecutionProvider"
+_INTEGER = {"MatMulInteger", "DynamicQuantizeMatMul"}
+"""Operators that compute in integers."""
 # Shapes and axes have to be in the graph itself: ONNX Runtime reads them before it opens files of weights.
 _INLINE = 1024
-_ONNX_TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "int64": TensorProto.INT64}
+_ONNX_TYPES = {
+    "float32": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
+    "int64": TensorProto.INT64,
+    "int8": TensorProto.INT8,
+    "uint8": TensorProto.UINT8,
+}
 
 
 def open(job: Job) -> OnnxruntimeBackend:  # noqa: A001 - the name every runtime module has
@@ -44,11 +56,19 @@ class OnnxruntimeBackend:
 
     def __init__(self, job: Job) -> None:
         if job.variant not in _VARIANTS:
-            raise ParityError(f"no variant {job.variant!r}", where=job.backend, expected="none, or no variant at all")
+            raise ParityError(f"no variant {job.variant!r}", where=job.backend, expected="none, int8, or no variant")
         path = job.artifact / FILE
         file = onnx_file(path)
         model = _parsed(path, file)
         graphs.check_inputs([value.name for value in model.graph.input], where=str(path))
+        self._precision = "int8" if _INTEGER & {node.op_type for node in model.graph.node} else "float32"
+        if job.variant == "int8" and self._precision != "int8":
+            raise ParityError(
+                f"{job.name} is about a quantised file",
+                where=path,
+                got="float32",
+                remedy="convert with --compress int8",
+            )
         outputs = [value.name for value in model.graph.output]
         inner = {name for node in model.graph.node for name in node.output}
         self._aliases = {
@@ -78,7 +98,7 @@ class OnnxruntimeBackend:
         """Version, precision, and how far the graph is optimized."""
         return {
             "version": onnxruntime.__version__,
-            "precision": "float32",
+            "precision": self._precision,
             "provider": _PROVIDER,
             "optimization": self._level,
             "graph": "shipped" if self._plan.untouched else "tapped",

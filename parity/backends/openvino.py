@@ -1,4 +1,8 @@
-"""OpenVINO on the CPU: the IR in float32, in the precision OpenVINO picks by itself, or in one it is asked for."""
+"""OpenVINO on the CPU: the IR in float32, in the precision OpenVINO picks by itself, or in one it is asked for.
+
+`f16-weights` and `int8-weights` compute in float32 with weights that are stored so; `int8` quantises activations too,
+by groups of 32, which is what OpenVINO does with such weights unless it is told not to.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +22,30 @@ from parity.graphfile import ir_places
 from parity.tensorfile import Array
 
 FILE = "openvino_model.xml"
+_NO_GROUPS, _GROUP = "0", "32"
 _EXACT = {"INFERENCE_PRECISION_HINT": "f32", "EXECUTION_MODE_HINT": "ACCURACY"}
 _VARIANTS: Mapping[str, Mapping[str, str]] = {
     "f32": _EXACT,
     "f16-weights": _EXACT,
+    "int8-weights": {**_EXACT, "DYNAMIC_QUANTIZATION_GROUP_SIZE": _NO_GROUPS},
+    "int8": {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP},
     "default": {},
     "f16": {"INFERENCE_PRECISION_HINT": "f16"},
     "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
 }
+_STORED = {"f16-weights": "float16", "int8-weights": "int8", "int8": "int8"}
+"""Variants that are about the weights of an IR, and what it has to store them in."""
 _PRECISIONS = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 
 
 def open(job: Job) -> OpenvinoBackend:  # noqa: A001 - the name every runtime module has
     """Load `openvino_model.xml` from the job's artifact folder.
 
+    A precision that this processor does not compute in makes every tap unavailable, with that reason.
+
     Raises:
-        ParityError: not a readable IR, other inputs than BERT's, an unknown variant or setting, or a precision that
-            this processor does not compute in.
+        ParityError: not a readable IR, other inputs than BERT's, other weights than the variant is about, or an unknown
+            variant or setting.
     """
     return OpenvinoBackend(job)
 
@@ -49,10 +60,14 @@ class OpenvinoBackend:
             )
         core = ov.Core()
         model = _read(core, job.artifact / FILE)
-        if job.variant == "f16-weights":
-            from openvino._offline_transformations import compress_model_transformation
-
-            compress_model_transformation(model)
+        self._weights = _stored(model)
+        if _STORED.get(job.variant, self._weights) != self._weights:
+            raise ParityError(
+                f"{job.name} is about an IR with {_STORED[job.variant]} weights",
+                where=job.artifact,
+                got=self._weights,
+                remedy="convert with --compress",
+            )
         inner = (op for op in model.get_ordered_ops() if op.get_type_name() != "Result")
         ports = {name: port for op in inner for port in op.outputs() for name in port.get_names()}
         shipped = [result.input_value(0) for result in model.get_results()]
@@ -62,27 +77,29 @@ class OpenvinoBackend:
             for name, port in zip(self._outputs, shipped, strict=True)
             for alias in port.get_names() - {name}
         }
+        self._asked = job.taps
         self._plan = graphs.plan(job, inner=ports, aliases=self._aliases, outputs=self._outputs)
         if not self._plan.untouched:
             self._outputs = list(self._plan.taps)
             _retap(model, ports, self._plan.taps)
-        self._weights = "float16" if _half(model) else "float32"
         options = {**_VARIANTS[job.variant], "INFERENCE_NUM_THREADS": job.threads}
         try:
             self._compiled: Any = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise ParityError(f"OpenVINO cannot compile the graph: {_reason(error)}", where=job.artifact) from error
         self._device = core.get_property("CPU", "FULL_DEVICE_NAME").strip()
-        picked = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self._precision = _PRECISIONS.get(picked, picked)
-        asked = _VARIANTS[job.variant].get("INFERENCE_PRECISION_HINT", picked)
-        if asked != picked:
-            raise ParityError(
-                f"{self._device} does not compute in {_PRECISIONS[asked]}",
-                where=job.name,
-                got=self._precision,
-                remedy="run this variant on a processor that does",
-            )
+        self._precision, self._refused = self._picked(), ""
+        asked = _PRECISIONS.get(_VARIANTS[job.variant].get("INFERENCE_PRECISION_HINT", ""), self._precision)
+        if asked not in (self._precision, "float32"):
+            self._refused = f"{self._device} does not compute in {asked}, OpenVINO would in {self._precision}"
+
+    def _picked(self) -> str:
+        """What is really computed in: OpenVINO says so of floats, and of integers by its group size."""
+        picked: str = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        grouped = str(self._compiled.get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE")) == _GROUP
+        if self._weights == "int8" and grouped:
+            return "int8"
+        return _PRECISIONS.get(picked, picked)
 
     def describe(self) -> Mapping[str, str]:
         """Version, processor, the precision OpenVINO really picked, and that of the stored weights."""
@@ -95,11 +112,13 @@ class OpenvinoBackend:
         }
 
     def unavailable(self) -> Mapping[str, str]:
-        """Taps that this graph cannot show."""
-        return self._plan.unavailable
+        """Taps that this graph cannot show; all of them where the processor lacks the precision asked for."""
+        return dict.fromkeys(self._asked, self._refused) if self._refused else self._plan.unavailable
 
     def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
         """The taps of one batch, float32."""
+        if self._refused:
+            return {}
         gathering = not self._plan.untouched and VOCABULARY in self._plan.taps
         results = self._compiled(graphs.feeds(inputs, positions=gathering))
         outputs = {name: results[number] for number, name in enumerate(self._outputs)}
@@ -139,9 +158,11 @@ def _retap(model: Any, ports: Mapping[str, Any], taps: Sequence[str]) -> None:
     model.validate_nodes_and_infer_types()
 
 
-def _half(model: Any) -> bool:
+def _stored(model: Any) -> str:
+    """What the weights are stored in: the narrowest dtype of any constant that is no index."""
     constants = (op for op in model.get_ordered_ops() if op.get_type_name() == "Constant")
-    return any(op.get_element_type() == ov.Type.f16 for op in constants)
+    types = {op.get_element_type() for op in constants}
+    return "int8" if ov.Type.i8 in types else "float16" if ov.Type.f16 in types else "float32"
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from parity.backends.executors.walk import needed
@@ -28,16 +28,18 @@ class Reference:
     stages: Sequence[Stage]
     variables: tuple[str, ...]
     """What the graph is made of; loaded before the first batch."""
+    shipped: Mapping[str, Array] = field(default_factory=dict)
+    """Tensors that an artifact ships in place of the checkpoint's."""
 
     def read(self, name: str) -> Array:
-        """A variable, checksum verified.
+        """A variable: as shipped where an artifact was named, else as the checkpoint has it, checksum verified.
 
         Raises:
             ParityError: the checkpoint has none of that name, or its bytes are damaged.
         """
         if name not in self.checkpoint.entries:
             raise ParityError(f"no variable {name}", where=self.checkpoint.prefix, remedy="check --head and --family")
-        return self.checkpoint.read(name)
+        return self.shipped[name] if name in self.shipped else self.checkpoint.read(name)
 
     def parted(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
         """What a batch feeds, apart: its inputs, and the values of stages that a runtime computed on it."""
@@ -54,10 +56,13 @@ class Reference:
 def open_reference(job: Job) -> Reference:
     """Open the job's checkpoint and check that the reference can show the job's taps.
 
+    The setting `weights` names a folder that `parity.artifacts.shipped.write_shipped` wrote: the reference then
+    computes with what that artifact ships.
+
     Raises:
         ParityError: checkpoint or config are unreadable, or head, taps, precision or settings unknown.
     """
-    check_settings(job, ())
+    check_settings(job, ("weights",))
     if job.precision not in PRECISIONS:
         expected = " or ".join(PRECISIONS)
         raise ParityError(
@@ -78,10 +83,26 @@ def open_reference(job: Job) -> Reference:
         stages = architecture.stages(config, head)
         needed(stages, job.taps)
         names = tuple(variable.name for variable in architecture.variables(config, head))
-        return Reference(checkpoint, stages, names)
+        return Reference(checkpoint, stages, names, _shipped(job, checkpoint))
     except BaseException:
         checkpoint.close()
         raise
+
+
+def _shipped(job: Job, checkpoint: Checkpoint) -> Mapping[str, Array]:
+    if "weights" not in job.settings:
+        return {}
+    from parity.artifacts.shipped import read_shipped  # most references have no need of it
+
+    folder = Path(job.settings["weights"])
+    found = read_shipped(folder)
+    shapes = {name: entry.shape for name, entry in checkpoint.entries.items()}
+    foreign = sorted(name for name, array in found.items() if shapes.get(name) != array.shape)
+    if foreign:
+        raise ParityError(
+            f"shipped weights of another checkpoint: {foreign[0]}", where=folder, remedy="read them again"
+        )
+    return found
 
 
 def _head(job: Job, heads: Sequence[Head], where: Path) -> Head:

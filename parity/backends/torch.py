@@ -1,7 +1,12 @@
-"""Hugging Face models on PyTorch, loaded with the very class that the artifact's config names."""
+"""Hugging Face models on PyTorch, loaded with the very class that the artifact's config names.
+
+Variants are attention implementations in the precision that the job claims, or lower precisions with eager attention:
+`bf16` and `f16` turn the whole model, `autocast` the products alone, `int8` the linear layers (dynamically).
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -17,6 +22,10 @@ from parity.errors import ParityError, Problems
 from parity.tensorfile import Array, numpy_dtype
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+_PRECISIONS = {"bf16": "bfloat16", "f16": "float16", "autocast": "float32", "int8": "float32"}
+"""Variants that are precisions: what the weights are loaded in."""
+_LABELS = {"autocast": "bfloat16", "int8": "int8"}
+"""What is computed in, where that is not the weights' dtype."""
 
 
 class Torch:
@@ -24,12 +33,15 @@ class Torch:
 
     def __init__(self, job: Job) -> None:
         self._dtype = _dtype(job)
-        self._attention = job.variant or "eager"
+        self._variant = job.variant
+        self._attention = "eager" if job.variant in _PRECISIONS else job.variant or "eager"
         self._threads = job.threads
         torch.set_num_threads(job.threads)
         torch.use_deterministic_algorithms(True)
         torch.set_float32_matmul_precision("highest")
         self._model: Any = _load(job, self._attention).to(self._dtype).eval()
+        if job.variant == "int8":
+            self._model = _quantised(self._model)
         self._stations, self._unavailable = stations(self._model, job.family, job.taps, attention=self._attention)
         self._taps = job.taps
 
@@ -37,10 +49,11 @@ class Torch:
         """Versions, dtype, attention implementation, and what decides how kernels round."""
         return {
             "version": torch.__version__,
-            "precision": str(self._dtype).removeprefix("torch."),
+            "precision": _LABELS.get(self._variant, str(self._dtype).removeprefix("torch.")),
             "transformers": transformers.__version__,
             "class": type(self._model).__name__,
             "attention": str(self._model.config._attn_implementation),
+            **({"quantised by": torch.backends.quantized.engine} if self._variant == "int8" else {}),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
         }
@@ -56,7 +69,8 @@ class Torch:
         found: dict[str, Any] = {}
         heads = any(station.of_head for station in self._stations.values())
         model = self._model if heads else self._model.base_model
-        with ExitStack() as hooks, torch.inference_mode():
+        lowered = torch.autocast("cpu", torch.bfloat16, enabled=self._variant == "autocast")
+        with ExitStack() as hooks, torch.inference_mode(), lowered:
             for tap, station in self._stations.items():
                 if station.module is not None:
                     handle = station.module.register_forward_hook(partial(_keep, found, tap))
@@ -80,7 +94,7 @@ class Torch:
 
 
 def open(job: Job) -> Torch:  # noqa: A001 - the name every runtime module has
-    """Load the artifact; `job.variant` is the attention implementation.
+    """Load the artifact; `job.variant` is the attention implementation, or a lower precision.
 
     Settings: `dtype` runs in another precision than the job claims; `spare` lists, with commas, tensors of the artifact
     that its class is known not to use.
@@ -93,7 +107,7 @@ def open(job: Job) -> Torch:  # noqa: A001 - the name every runtime module has
 
 def _dtype(job: Job) -> torch.dtype:
     check_settings(job, ("dtype", "spare"))
-    asked = job.settings.get("dtype", job.precision)
+    asked = job.settings.get("dtype", _PRECISIONS.get(job.variant, job.precision))
     if asked not in DTYPES:
         raise ParityError(
             f"PyTorch does not run in {asked}", expected=f"one of {', '.join(DTYPES)}", remedy="--precision"
@@ -123,6 +137,18 @@ def _load(job: Job, attention: str) -> Any:
             problems.add(f"{kind.removesuffix('s').replace('_', ' ')} {key}", remedy="convert again")
     problems.raise_if_any()
     return model
+
+
+def _quantised(model: Any) -> Any:
+    """Linear layers with int8 weights and activations quantised as they come, by fbgemm's reduced range."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated in favour of a package of its own, and here all the same
+        try:
+            from torch.ao.quantization import quantize_dynamic
+        except ImportError as error:
+            raise ParityError("this PyTorch has no dynamic quantisation", got=torch.__version__) from error
+        torch.backends.quantized.engine = "fbgemm"
+        return quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
 
 
 def _keep(found: dict[str, Any], tap: str, _module: Any, _arguments: Any, output: Any) -> None:

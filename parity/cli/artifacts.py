@@ -28,7 +28,7 @@ def convert(
     strip_accents: Annotated[
         bool | None, typer.Option("--strip-accents/--keep-accents", help="accents in the tokenizer")
     ] = None,
-    compress: Annotated[Text, typer.Option(help="OpenVINO: fp16 weights")] = None,
+    compress: Annotated[Text, typer.Option(help="OpenVINO: fp16 or int8 weights; ONNX: int8")] = None,
     name: Annotated[Text, typer.Option(help="spaCy: name of the pipeline")] = None,
     lang: Annotated[Text, typer.Option(help="spaCy: language code")] = None,
     drop: Annotated[list[str] | None, typer.Option(help="leave variables behind, by glob; repeatable")] = None,

@@ -57,17 +57,31 @@ def test_a_lower_precision_runs_or_is_refused(variant, capability, name, folder)
         assert backend.open(job(variant, folder)).describe()["precision"] == name
         assert 1e-5 < np.abs(hidden(variant, folder) - hidden("f32", folder)).max() < 1
     else:
-        with pytest.raises(ParityError, match=f"does not compute in {name}.*got float32"):
-            backend.open(job(variant, folder))
+        opened = backend.open(job(variant, folder))
+        assert set(opened.unavailable()) == {"layer.0", "layer.1", "logits.mlm"}
+        assert all(f"does not compute in {name}" in reason for reason in opened.unavailable().values())
+        assert opened.run(tiny.batch(), texts=None) == {}
 
 
-def test_half_precision_weights_are_named_and_cost_what_they_cost(folder, tmp_path):
-    assert backend.open(job("f16-weights", folder)).describe()["weights"] == "float16"
-    assert 1e-5 < np.abs(hidden("f16-weights", folder) - hidden("f32", folder)).max() < 2e-2
-    export(folder, tmp_path, compress="fp16")
-    described = backend.open(job("f32", tmp_path)).describe()
-    assert (described["precision"], described["weights"]) == ("float32", "float16")
-    np.testing.assert_array_equal(hidden("f32", tmp_path), hidden("f16-weights", folder))
+@pytest.mark.parametrize(("variant", "compress"), [("f16-weights", "fp16"), ("int8-weights", "int8")])
+def test_variants_about_weights_want_an_ir_that_stores_them_so(variant, compress, folder, tmp_path):
+    with pytest.raises(ParityError, match=r"is about an IR with .* weights.*got float32.*--compress"):
+        backend.open(job(variant, folder))
+    export(folder, tmp_path, compress=compress)
+    described = backend.open(job(variant, tmp_path)).describe()
+    assert described["precision"] == "float32"
+    assert described["weights"] == {"fp16": "float16"}.get(compress, compress)
+    assert 1e-5 < np.abs(hidden(variant, tmp_path) - hidden("f32", folder)).max() < 0.2
+    np.testing.assert_array_equal(hidden("f32", tmp_path), hidden(variant, tmp_path))
+
+
+def test_int8_quantises_activations_and_says_so(folder, tmp_path):
+    # Groups of 32 are only formed where they fit the width.
+    wide = tiny.write_folder(tmp_path, "BertForMaskedLM", hidden_size=32, intermediate_size=64)
+    export(wide, wide, compress="int8")
+    assert backend.open(job("int8", wide)).describe()["precision"] == "int8"
+    assert backend.open(job("int8-weights", wide)).describe()["precision"] == "float32"
+    assert np.abs(hidden("int8", wide) - hidden("int8-weights", wide)).max() > 1e-4
 
 
 def test_vocabulary_logits_are_gathered_before_the_product(folder):
