@@ -42,7 +42,7 @@ def texts(vocabulary: Vocabulary, *, longest: int = 400) -> SearchStrategy[str]:
         MissingRuntime: hypothesis is not installed.
     """
     require()
-    from parity.inputs.strategies.texts import mixed
+    from parity.inputs.strategies.writing import mixed
 
     return mixed(vocabulary, longest=longest)
 
@@ -54,7 +54,7 @@ def vocabulary_texts(vocabulary: Vocabulary, *, longest: int = 400) -> SearchStr
         MissingRuntime: hypothesis is not installed.
     """
     require()
-    from parity.inputs.strategies.texts import glued
+    from parity.inputs.strategies.writing import glued
 
     return glued(vocabulary, longest=longest)
 
@@ -66,7 +66,7 @@ def text_batches(tokenizer: Tokenizer, *, positions: int, token_types: int, rows
         MissingRuntime: hypothesis is not installed.
     """
     require()
-    from parity.inputs.strategies.batches import of_texts
+    from parity.inputs.strategies.arrays import of_texts
 
     return of_texts(tokenizer, positions=positions, token_types=token_types, rows=rows)
 
@@ -87,7 +87,7 @@ def raw_batches(
         MissingRuntime: hypothesis is not installed.
     """
     require()
-    from parity.inputs.strategies.batches import raw
+    from parity.inputs.strategies.arrays import raw
 
     return raw(vocab_size=vocab_size, positions=positions, token_types=token_types, edges=edges, rows=rows)
 
@@ -95,20 +95,19 @@ def raw_batches(
 def batches(
     tokenizer: Tokenizer, *, vocab_size: int, positions: int, token_types: int, rows: int = 3
 ) -> SearchStrategy[Batch]:
-    """Text batches and raw ones, in turns of chance.
+    """Text batches and, one time in three, raw ones.
 
     Raises:
         MissingRuntime: hypothesis is not installed.
     """
     require()
-    from hypothesis import strategies as st
+    from parity.inputs.strategies.writing import weighted
 
     vocabulary = tokenizer.vocab
     edges = (len(vocabulary.tokens) - 1, *(vocabulary.ids[name] for name in _OFTEN if name in vocabulary.ids))
-    return st.one_of(
-        text_batches(tokenizer, positions=positions, token_types=token_types, rows=rows),
-        raw_batches(vocab_size=vocab_size, positions=positions, token_types=token_types, edges=edges, rows=rows),
-    )
+    texts = text_batches(tokenizer, positions=positions, token_types=token_types, rows=rows)
+    raw = raw_batches(vocab_size=vocab_size, positions=positions, token_types=token_types, edges=edges, rows=rows)
+    return weighted((2, texts), (1, raw))
 
 
 _OFTEN = ("[UNK]", "[CLS]", "[SEP]", "[MASK]", "[PAD]")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
 from parity.inputs.vocabulary import CONTINUES, SPECIAL, Vocabulary
+
+T = TypeVar("T")
 
 TWINS = ("й", "ё", "å", "ä", "é", "ö", "ü", "ñ", "ệ", "한", "क़", "ϊ")
 """Letters that have two spellings, composed and decomposed."""
@@ -59,7 +62,14 @@ def mixed(vocabulary: Vocabulary, *, longest: int) -> st.SearchStrategy[str]:
     """Texts of all kinds of parts, one after the other, with and without something between them."""
     parts = st.one_of(_words(), _oddities(), _pieces(vocabulary), st.sampled_from(PHRASES), _twins(), _any())
     joined = st.lists(st.one_of(parts, _gaps()), max_size=12).map("".join)
-    return st.one_of(joined, _monsters(), glued(vocabulary, longest=longest)).map(lambda text: text[:longest])
+    glue = glued(vocabulary, longest=longest)
+    return weighted((5, joined), (1, _monsters()), (2, glue)).map(lambda text: text[:longest])
+
+
+def weighted(*choices: tuple[int, st.SearchStrategy[T]]) -> st.SearchStrategy[T]:
+    """One of the strategies, each so often; shrinks towards the first. (`one_of` counts a repeated one once.)"""
+    turns = [number for number, (weight, _) in enumerate(choices) for _ in range(weight)]
+    return st.sampled_from(turns).flatmap(lambda number: choices[number][1])
 
 
 def glued(vocabulary: Vocabulary, *, longest: int) -> st.SearchStrategy[str]:
@@ -105,7 +115,7 @@ def _pieces(vocabulary: Vocabulary) -> st.SearchStrategy[str]:
     listed = st.integers(0, len(vocabulary.tokens) - 1).map(vocabulary.tokens.__getitem__)
     bare, loud = listed.map(lambda piece: piece.removeprefix(CONTINUES)), listed.map(str.upper)
     # Where a special token stands literally nothing else can be told from its known difference: not too often.
-    return st.one_of(*[bare] * 4, *[listed] * 4, *[loud] * 4, st.sampled_from(special))
+    return weighted((6, bare), (6, listed), (4, loud), (1, st.sampled_from(special)))
 
 
 def _monsters() -> st.SearchStrategy[str]:
