@@ -1,0 +1,286 @@
+"""PyTorch that does something else than it was asked to: the runtime side of `parity.faults`.
+
+A job names this module and, in its settings, a `misdeed`. Whatever it does, it answers as the plain runtime would:
+same taps, same claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from parity.backends import torch as plain
+from parity.backends.job import Job
+from parity.backends.protocol import BatchSkipped
+from parity.errors import ParityError
+from parity.tensorfile import Array
+
+Fed = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Misdeed:
+    """What is done: to the arrays fed, to the loaded model, while it runs, to the answer."""
+
+    feed: Callable[[Fed], Fed] = lambda fed: fed
+    spoil: Callable[[Any], None] = lambda model: None
+    around: Callable[[Any], AbstractContextManager[Any]] = lambda model: nullcontext()
+    variant: str = ""
+    """Of the plain runtime, which hands its answers on as float32 all the same."""
+    tells: bool = False
+    """It answers with the ids it fed, as a runtime does that tokenizes by itself."""
+
+
+def _mask(change: Callable[[Array], Array]) -> Callable[[Fed], Fed]:
+    return lambda fed: {**fed, "attention_mask": change(fed["attention_mask"]).astype(np.int32)}
+
+
+def _as_length(mask: Array) -> Array:
+    """Ones from the left, as many as there are: what a mask becomes that is reduced to a length."""
+    found: Array = np.arange(mask.shape[1])[None] < mask.sum(axis=1, keepdims=True)
+    return found
+
+
+def _beyond(limit: int) -> Callable[[Array], Array]:
+    def change(mask: Array) -> Array:
+        return np.where(np.arange(mask.shape[1])[None] >= limit, 1, mask)
+
+    return change
+
+
+def _positions(change: Callable[[Array], Array]) -> Callable[[Fed], Fed]:
+    def feed(fed: Fed) -> Fed:
+        return {**fed, "position_ids": np.maximum(change(fed["attention_mask"]), 0)}
+
+    return feed
+
+
+def _counted(start: int) -> Callable[[Array], Array]:
+    def change(mask: Array) -> Array:
+        return np.broadcast_to(np.arange(mask.shape[1]) + start, mask.shape).copy()
+
+    return change
+
+
+def _ids(change: Callable[[Array], Array]) -> Callable[[Fed], Fed]:
+    return lambda fed: {**fed, "input_ids": change(fed["input_ids"].copy())}
+
+
+def _shifted_ids(after: int) -> Callable[[Array], Array]:
+    return lambda ids: np.where(ids > after, ids - 1, ids)
+
+
+def _first_and_last(first: int, last: int) -> Callable[[Array], Array]:
+    """Special ids as English BERT has them, wherever [CLS] stands and the row ends."""
+
+    def change(ids: Array) -> Array:
+        ids[:, 0] = np.where(ids[:, 0] == first, first + 1, first)
+        return ids
+
+    return change
+
+
+def _training(select: Callable[[str], bool]) -> Callable[[Any], None]:
+    def spoil(model: Any) -> None:
+        for name, module in model.named_modules():
+            if isinstance(module, torch.nn.Dropout) and select(name):
+                module.train()
+        torch.manual_seed(5)
+
+    return spoil
+
+
+class _Function(torch.nn.Module):  # type: ignore[misc]
+    """A function where a module is expected."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, x: Any) -> Any:
+        """The function of x."""
+        return self._function(x)
+
+
+def _activation(given: Callable[[Any], Any] | None, layers: Callable[[int, int], bool]) -> Callable[[Any], None]:
+    """Another activation where `layers(number, how many)`; without one the GELU that the config does not say."""
+
+    def spoil(model: Any) -> None:
+        function = given or (_tanh_gelu if model.config.hidden_act == "gelu" else torch.nn.functional.gelu)
+        found = model.base_model.encoder.layer
+        for number, layer in enumerate(found):
+            if layers(number, len(found)):
+                layer.intermediate.intermediate_act_fn = _Function(function)
+
+    return spoil
+
+
+def _one_epsilon(value: float) -> Callable[[Any], None]:
+    def spoil(model: Any) -> None:
+        layers = model.base_model.encoder.layer
+        layers[len(layers) // 2].attention.output.LayerNorm.eps = value
+
+    return spoil
+
+
+def _score_scale(factor: float) -> Callable[[Any], None]:
+    def spoil(model: Any) -> None:
+        layers = model.base_model.encoder.layer
+        layer = layers[len(layers) // 2].attention.self.query
+        layer.register_forward_hook(lambda module, given, output: output * factor)
+
+    return spoil
+
+
+def _fill(value: float) -> Callable[[Any], None]:
+    """What masked scores are filled with."""
+
+    def spoil(model: Any) -> None:
+        def extended(mask: Any, *_: Any, **__: Any) -> Any:
+            hidden = mask[:, None, None, :] == 0
+            return torch.zeros(hidden.shape).masked_fill(hidden, value)
+
+        model.base_model.get_extended_attention_mask = extended
+
+    return spoil
+
+
+class _Coarse(TorchDispatchMode):  # type: ignore[misc]
+    """Products whose inputs are rounded first; sums and results stay float32."""
+
+    def __init__(self, rounding: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._round = rounding
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Every operation passes here; in inference mode products come whole, not as their parts."""
+        name = func.overloadpacket.__name__
+        if name in ("mm", "bmm", "matmul", "linear"):
+            args = (self._round(args[0]), self._round(args[1]), *args[2:])
+        elif name in ("addmm", "baddbmm"):
+            args = (args[0], self._round(args[1]), self._round(args[2]))
+        return func(*args, **(kwargs or {}))
+
+
+def _tf32(x: Any) -> Any:
+    """Ten bits of mantissa, to nearest."""
+    bits = x.contiguous().view(torch.int32)
+    return ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+def _bf16(x: Any) -> Any:
+    return x.to(torch.bfloat16).to(torch.float32)
+
+
+def _half(dtype: torch.dtype) -> Callable[[Any], None]:
+    """Every module computes in `dtype` and hands on float32."""
+
+    def spoil(model: Any) -> None:
+        def out(module: Any, given: Any, output: Any) -> Any:
+            return output.to(dtype).to(torch.float32) if isinstance(output, torch.Tensor) else output
+
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear | torch.nn.LayerNorm | torch.nn.Embedding):
+                module.register_forward_hook(out)
+
+    return spoil
+
+
+def _quick_gelu(x: Any) -> Any:
+    return x * torch.sigmoid(1.702 * x)
+
+
+def _tanh_gelu(x: Any) -> Any:
+    return torch.nn.functional.gelu(x, approximate="tanh")
+
+
+def _everywhere(layer: int, layers: int) -> bool:
+    return True
+
+
+def _in_the_middle(layer: int, layers: int) -> bool:
+    return layer == layers // 2
+
+
+@contextmanager
+def _refuse(error: Exception) -> Iterator[None]:
+    if error:
+        raise error
+    yield
+
+
+MISDEEDS: Mapping[str, Misdeed] = {
+    "mask-ignored": Misdeed(feed=_mask(np.ones_like)),
+    "mask-inverted": Misdeed(feed=_mask(lambda mask: 1 - mask)),
+    "mask-as-length": Misdeed(feed=_mask(_as_length)),
+    "mask-short": Misdeed(feed=_mask(_beyond(24))),
+    "mask-and-types": Misdeed(
+        feed=lambda fed: {**fed, "attention_mask": fed["token_type_ids"], "token_type_ids": fed["attention_mask"]}
+    ),
+    "types-zero": Misdeed(feed=lambda fed: {**fed, "token_type_ids": np.zeros_like(fed["token_type_ids"])}),
+    "types-absent": Misdeed(feed=lambda fed: {name: x for name, x in fed.items() if name != "token_type_ids"}),
+    "positions+1": Misdeed(feed=_positions(_counted(1))),
+    "positions-from-mask": Misdeed(feed=_positions(lambda mask: np.cumsum(mask, axis=1) - 1)),
+    "ids-after-344": Misdeed(feed=_ids(_shifted_ids(344))),
+    "ids-after-344-told": Misdeed(feed=_ids(_shifted_ids(344)), tells=True),
+    "first-id-101-told": Misdeed(feed=_ids(_first_and_last(101, 102)), tells=True),
+    "no-special-ids-told": Misdeed(feed=_ids(lambda ids: np.roll(ids, -1, axis=1)), tells=True),
+    "dropout": Misdeed(spoil=_training(lambda name: True)),
+    "attention-dropout": Misdeed(spoil=_training(lambda name: "attention.self" in name)),
+    "other-gelu": Misdeed(spoil=_activation(None, _everywhere)),
+    "other-gelu-one": Misdeed(spoil=_activation(None, _in_the_middle)),
+    "quick-gelu": Misdeed(spoil=_activation(_quick_gelu, _everywhere)),
+    "eps-one": Misdeed(spoil=_one_epsilon(1e-5)),
+    "scores-unscaled": Misdeed(spoil=_score_scale(32**0.5)),
+    "fill-1e4": Misdeed(spoil=_fill(-10000.0)),
+    "fill-2e4": Misdeed(spoil=_fill(-20000.0)),
+    "fill-infinite": Misdeed(spoil=_fill(-torch.inf)),
+    "fill-10": Misdeed(spoil=_fill(-10.0)),
+    "tf32": Misdeed(around=lambda model: _Coarse(_tf32)),
+    "bf16-products": Misdeed(around=lambda model: _Coarse(_bf16)),
+    "autocast": Misdeed(variant="autocast"),
+    "bf16": Misdeed(spoil=_half(torch.bfloat16)),
+    "fp16": Misdeed(spoil=_half(torch.float16)),
+    "int8": Misdeed(variant="int8"),
+    "raises": Misdeed(around=lambda model: _refuse(RuntimeError("no kernel for this shape"))),
+    "skips": Misdeed(around=lambda model: _refuse(BatchSkipped("no kernel for this shape"))),
+}
+"""By name."""
+
+
+class Faulty(plain.Torch):
+    """The plain runtime with a misdeed."""
+
+    def __init__(self, job: Job, misdeed: Misdeed) -> None:
+        super().__init__(replace(job, variant=misdeed.variant or job.variant))
+        self._misdeed = misdeed
+        misdeed.spoil(self._model)
+
+    def run(self, inputs: Fed, *, texts: Sequence[str] | None) -> Mapping[str, Array]:
+        """As the plain runtime, on what the misdeed makes of the inputs."""
+        fed = dict(self._misdeed.feed(inputs))
+        if "position_ids" in fed:
+            longest = self._model.config.max_position_embeddings
+            fed["position_ids"] = np.minimum(fed["position_ids"], longest - 1)
+        with self._misdeed.around(self._model):
+            answer = {tap: array.astype(np.float32) for tap, array in super().run(fed, texts=texts).items()}
+        return answer | ({"inputs/input_ids": fed["input_ids"]} if self._misdeed.tells else {})
+
+
+def open(job: Job) -> Faulty:  # noqa: A001 - the name every runtime module has
+    """Load the artifact and do what the setting `misdeed` says.
+
+    Raises:
+        ParityError: no such misdeed, or what the plain runtime raises.
+    """
+    name = job.settings.get("misdeed", "")
+    if name not in MISDEEDS:
+        raise ParityError("no such misdeed", got=name, expected=f"one of {', '.join(MISDEEDS)}")
+    rest = {key: value for key, value in job.settings.items() if key != "misdeed"}
+    return Faulty(replace(job, settings=rest), MISDEEDS[name])

@@ -1,0 +1,1 @@
+"""Known conversion faults, injected on purpose, to measure the harness itself."""
