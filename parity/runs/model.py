@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from parity.artifacts import spacy_identity
@@ -104,23 +104,27 @@ class ModelRun:
                 write_batch(batch_path(folder, number), as_trace(batch))
         return tuple(batch_path(folder, number) for number in range(len(self.batches)))
 
-    def artifact(self, kind: str) -> Path:
-        """The folder of one kind of artifact, from the cache or built now.
+    def artifact(self, kind: str, options: Mapping[str, str] | None = None) -> Path:
+        """The folder of one kind of artifact, converted with these options, from the cache or built now.
 
         Raises:
             ParityError: it could not be built; asked again, the same error is raised without another try.
         """
-        if kind not in self._artifacts:
+        chosen = dict(options or {})
+        form = "-".join(chosen.values())
+        key = f"{kind} {form}"
+        if key not in self._artifacts:
             try:
-                self._artifacts[kind] = artifact(self.source, kind, lambda folder: self._build(kind, folder))
+                build = partial(self._build, kind, chosen)
+                self._artifacts[key] = artifact(self.source, kind, build, form=form)
             except ParityError as error:
-                self._artifacts[kind] = error
-        found = self._artifacts[kind]
+                self._artifacts[key] = error
+        found = self._artifacts[key]
         if isinstance(found, ParityError):
             raise found
         return found
 
-    def _build(self, kind: str, folder: Path) -> None:
+    def _build(self, kind: str, options: Mapping[str, str], folder: Path) -> None:
         if kind == "pytorch":
             with self.times.stage("convert", kind):
                 # The cache owns `folder` and renames it: the conversion gets a place inside to do the same.
@@ -138,9 +142,9 @@ class ModelRun:
         if absent is not None:
             raise absent
         # The run loads the pipeline; wheel and sdist are for users.
-        named = {**spacy_identity(self.outline.name, self.source.card), "package": False}
+        named = {**spacy_identity(self.outline.name, self.source.card), "package": False} if kind == "spacy" else {}
         with self.times.waiting():
-            spent = make(kind, pytorch, folder, named if kind == "spacy" else {}, threads=self.options.threads)
+            spent = make(kind, pytorch, folder, {**named, **options}, threads=self.options.threads)
         self.times.note("convert", kind, wall_s=spent.wall_s, cpu_s=spent.cpu_s, peak_rss=spent.peak_rss)
 
     def outcome(self, row: Runtime, *, following: Runtime | None = None, shipped: bool = False) -> Outcome:
@@ -208,6 +212,7 @@ class ModelRun:
             out=out,
             inputs=inputs,
             kind=None if row.kind == "source" else row.kind,
+            options=row.options,
             settings={**spare, **(settings or {})},
         )
 
@@ -236,21 +241,23 @@ class ModelRun:
         out: Path,
         inputs: Sequence[Path],
         kind: str | None = None,
+        options: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         given: bool = False,
         module: str = "",
     ) -> Job:
-        """A job on this model: of an artifact of that kind or, without one, of the checkpoint itself."""
+        """A job on this model: of an artifact of that kind and options or, without one, of the checkpoint itself."""
         source, config = self.source, self.outline.config
         activation = gelu_option(config.activation) or ""
-        proof = read_proof(self.artifact(kind)) if kind else None
+        folder = self.artifact(kind, options) if kind else None
+        proof = read_proof(folder) if folder else None
         return Job(
             backend=backend,
             variant=variant,
             precision=precision,
             family=source.family,
             head=self.outline.head.name,
-            artifact=self.artifact(kind) if kind else source.checkpoint.parent,
+            artifact=folder or source.checkpoint.parent,
             source={"checkpoint": str(source.checkpoint), "config": str(source.config), "activation": activation},
             taps=tuple(taps),
             inputs=tuple(inputs),

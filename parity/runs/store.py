@@ -20,7 +20,7 @@ _EXPORTERS = {
     "pytorch": (),
     "tensorflow": (),
     "openvino": ("openvino",),
-    "onnx": ("onnx",),
+    "onnx": ("onnx", "onnxruntime"),
     "spacy": ("spacy", "spacy-transformers", "torch", "transformers"),
 }
 _OURS = ("artifacts", "checkpoints", "families", "graphfile", "inputs", "weights")
@@ -38,11 +38,15 @@ def source_digest(source: Source) -> str:
     return _digest(path.read_bytes() for path in (index, source.config, source.vocab)) + _digest([card])[:8]
 
 
-def artifact(source: Source, kind: str, build: Callable[[Path], None]) -> Path:
-    """The folder of one artifact, built by `build` if the cache has none from this source, code and these exporters."""
+def artifact(source: Source, kind: str, build: Callable[[Path], None], *, form: str = "") -> Path:
+    """The folder of one artifact, built by `build` if the cache has none from this source, code and these exporters.
+
+    `form` tells apart what is converted with options of its own.
+    """
     versions = "".join(f"{name}={_version(name)};" for name in _EXPORTERS[kind])
-    key = _digest([source_digest(source).encode(), kind.encode(), versions.encode(), code_digest(_OURS).encode()])
-    return build_once(cache_root() / "artifacts" / f"{source.name}-{kind}-{key[:16]}", build)
+    parts = (source_digest(source), kind, versions, code_digest(_OURS), *filter(None, [form]))
+    key = _digest(part.encode() for part in parts)
+    return build_once(cache_root() / "artifacts" / f"{source.name}-{kind}{form and '-'}{form}-{key[:16]}", build)
 
 
 def reference_traces(
