@@ -81,6 +81,12 @@ def restored(axes: str, pieces: Sequence[Piece], answers: Sequence[Array], shape
         len(array) != len(piece.rows) for piece, array in zip(pieces, answers, strict=True)
     ):
         raise BrokenParity("answers that do not fit what was fed", got=[list(array.shape) for array in answers])
+    for piece, array in zip(pieces, answers, strict=True):
+        fed = piece.batch.arrays["input_ids"].shape[1]
+        if "T" in axes and array.ndim == len(axes) and array.shape[axes.index("T")] != fed:
+            raise BrokenParity(
+                "an answer for another number of tokens", got=list(array.shape), expected=f"{fed} tokens"
+            )
     joined = np.concatenate(answers)[np.argsort(rows)]
     kept = tuple(slice(length if letter == "T" else None) for letter, length in zip(axes, shape, strict=False))
     found: Array = joined[kept]

@@ -42,6 +42,10 @@ class Judgement:
     elapsed_s: float | None
 
 
+_COMPARISONS = ("hidden_states", "heads")
+"""Questions that are about numbers; where all of these were skipped, whatever else passed says nothing of them."""
+
+
 def judge(events: Events) -> Judgement:
     """Judge a run from its events alone; the counts are recomputed here, not believed."""
     broken = tuple(_broken(events))
@@ -113,8 +117,11 @@ def _counting(events: Events) -> Iterable[str]:
     answered = sum(row["status"] != "skip" for row in verdicts(events))
     if answered < counts.done:
         yield f"the counts do not add up: {counts.done} done, but only {many(answered, 'verdict')} written"
-    if not any(row["status"] in ("pass", "fail") for row in verdicts(events)):
+    asked = verdicts(events)
+    if not any(row["status"] in ("pass", "fail") for row in asked):
         yield "nothing was compared"
+    elif {row["status"] for row in asked if row["question"] in _COMPARISONS} == {"skip"}:
+        yield "nothing was compared: every comparison of activations was skipped"
 
 
 def _counts(events: Events) -> Counts | None:

@@ -78,5 +78,9 @@ def test_answers_that_do_not_fit_are_refused() -> None:
         restored("BTC", pieces, [one, np.zeros((1, 2, 4))], (2, 3, 4))
     with pytest.raises(BrokenParity, match="do not fit what was fed"):
         restored("BTC", pieces, [one, np.zeros((2, 3, 4))], (2, 3, 4))
-    with pytest.raises(BrokenParity, match="another shape"):
+    with pytest.raises(BrokenParity, match="another number of tokens"):
         restored("BTC", pieces, [one[:, :2], one[:, :2]], (2, 3, 4))
+    with pytest.raises(BrokenParity, match="another number of tokens"):
+        restored("BTC", padded(batch), [np.zeros((2, 3, 4))], (2, 3, 4))
+    with pytest.raises(BrokenParity, match="another shape"):
+        restored("BTC", pieces, [one[..., :2], one[..., :2]], (2, 3, 4))
