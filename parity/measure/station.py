@@ -26,6 +26,8 @@ class Station:
 
     own_rms: float | None = None
     """rms of that own error."""
+    floor_rms: float | None = None
+    """rms of what float32 rounding makes of this station."""
 
     @property
     def judgements(self) -> Mapping[str, Judgement]:
@@ -107,6 +109,8 @@ class Station:
             found["source_ratio"] = self.accumulated.source
         if self.own_rms is not None:
             found["own_rms"] = self.own_rms
+        if self.floor_rms is not None:
+            found["floor_rms"] = self.floor_rms
         return found
 
 

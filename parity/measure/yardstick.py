@@ -118,6 +118,7 @@ class Yardstick:
                 self._accumulated(tap, book, candidate, compared, groups["accumulated"]) if sound else None,
                 judge(owned[tap], own_errors, groups["own"]) if judged and own_errors is not None else None,
                 own_errors.rms if own_errors is not None else None,
+                accumulated[tap].rms,
             )
         return found
 

@@ -22,7 +22,7 @@ PANELS = {
 }
 """Metric -> title, one panel each."""
 
-FLOOR, BOUND = "floor: source − oracle", "bound"
+FLOOR, BOUND = "floor: float32 rounding", "bound"
 REMEDY = "pip install 'parity[report]'"
 
 _COLOURS = [f"var(--s{index})" for index in range(8)]
@@ -113,8 +113,9 @@ def _rows(grid: Grid) -> Iterator[Row]:
     for tap in grid.taps:
         cells = [grid.cells[column, tap] for column in grid.columns]
         part = "layers" if tap == "embeddings" or tap.startswith("layer.") else tap
-        floors = (value for cell in cells if (value := _drawable(cell.metrics.get("source_rms_oracle"))))
-        floor, limit = next(floors, None), max((cell.limit for cell in cells if cell.limit), default=None)
+        floors = (value for cell in cells if (value := _drawable(cell.metrics.get("floor_rms"))))
+        limits = (value for cell in cells if (value := _drawable(cell.metrics.get("noise_ratio_limit"))))
+        floor, limit = next(floors, None), max(limits, default=None)
         for panel in PANELS:
             place = {"tap": str(visible(tap)), "part": str(visible(part)), "panel": panel}
             if floor:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from parity.report.text import ratio
+from parity.report.text import number, ratio
 
 LEVELS = 5
 
@@ -40,12 +40,27 @@ class Cell:
     """Which entry of the list of skips gives the reason, from 1."""
 
     @property
+    def own(self) -> float | None:
+        """How far this station's own error lies above its own rounding floor."""
+        return number(self.metrics.get("own_noise_ratio"))
+
+    @property
+    def guilty(self) -> bool:
+        """Does the station itself go beyond a limit of its own error, in any group?"""
+        own = {name: number(value) for name, value in self.metrics.items() if name.startswith("own_")}
+        limits = {name.removesuffix("_limit"): value for name, value in own.items() if name.endswith("_limit")}
+        judged = ((own.get(name), limit) for name, limit in limits.items())
+        return any(value is None or not (value <= limit) for value, limit in judged if limit is not None)
+
+    @property
+    def own_level(self) -> int:
+        """As `level`, of the own error."""
+        return _level(self.own, number(self.metrics.get("own_noise_ratio_limit")))
+
+    @property
     def level(self) -> int:
         """How near a sound ratio is to its limit, in LEVELS equal steps of its logarithm from 0.5 on."""
-        if self.ratio is None or not math.isfinite(self.ratio) or self.ratio <= 0.5:
-            return 0
-        share = math.log(self.ratio / 0.5) / math.log(max(self.limit or 3.0, 1.0) / 0.5)
-        return min(LEVELS - 1, int(share * LEVELS))
+        return _level(self.ratio, self.limit)
 
     @property
     def shown(self) -> str:
@@ -90,6 +105,11 @@ class Grid:
     """Runtimes that were left out altogether, with their entry in the list of skips, from 1."""
 
     @property
+    def has_own(self) -> bool:
+        """Was anybody's own error judged?"""
+        return any(cell.own is not None for cell in self.cells.values())
+
+    @property
     def precisions(self) -> tuple[str, ...]:
         """The precisions claimed, without repetition."""
         return tuple(dict.fromkeys(column.precision for column in self.columns))
@@ -102,6 +122,13 @@ class Grid:
         """A runtime's cell with the largest ratio, no number being larger than any."""
         rated = [cell for cell in self.column(column) if cell.ratio is not None]
         return max(rated, key=lambda cell: rank(cell.ratio), default=None)
+
+
+def _level(value: float | None, limit: float | None) -> int:
+    if value is None or not math.isfinite(value) or value <= 0.5:
+        return 0
+    share = math.log(value / 0.5) / math.log(max(limit or 3.0, 1.0) / 0.5)
+    return min(LEVELS - 1, int(share * LEVELS))
 
 
 def rank(value: float | None) -> float:

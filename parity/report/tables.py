@@ -12,10 +12,12 @@ from typing import TextIO
 from parity.events import Events
 from parity.report.view import View
 
+GROUPS = ("noise_ratio", "channel_noise", "token_noise", "row_noise")
 METRICS = (
     *("count", "std", "rms", "mean", "max", "rel_rms", "digits", "ulp_p50", "ulp_p999"),
     *("std_oracle", "rms_oracle", "mean_oracle", "max_oracle", "rel_rms_oracle", "digits_oracle"),
-    *("ulp_p50_oracle", "ulp_p999_oracle", "source_rms_oracle", "channel_ratio_max", "nan"),
+    *("ulp_p50_oracle", "ulp_p999_oracle", "source_rms_oracle", "nan", "floor_rms", "own_rms", "source_ratio"),
+    *(f"{own}{group}{limit}" for own in ("", "own_") for group in GROUPS for limit in ("", "_limit")),
 )
 WORST = ("batch", "row", "position", "token", "channel", "candidate", "source", "oracle")
 DEVIATIONS = ("model", "backend", "precision", "batch", "tap", "metric", "value")

@@ -57,7 +57,7 @@ class Inquiry:
             return ""
         largest = sorted(self.ledger.shares.items(), key=lambda entry: -abs(entry[1]))[:3]
         told = ", ".join(f"{tap} {share:.1%}" for tap, share in largest)
-        return f"shares of the error behind the last layer: {told} (the ledger adds up to {self.ledger.gap:.0e})"
+        return f"shares of the error behind the last layer: {told} (they add up to it within {self.ledger.gap:.0e})"
 
 
 def investigate(model: ModelRun, row: Runtime, outcome: Outcome, stations: Sequence[Station]) -> Inquiry | None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from parity.backends import ledger as runtime
 from parity.backends.inprocess import InProcess
 from parity.backends.job import Job
-from parity.backends.ledger import PREFIX, TOTAL, names, open
+from parity.backends.ledger import PREFIX, TOTAL, names
 from parity.errors import ParityError
 from parity.measure.ledger import Ledger, balance
 from parity.traces import TraceBatch, batch_path, read_batch, real_positions, write_batch
@@ -76,4 +77,4 @@ def test_what_does_not_add_up_shows_as_a_gap() -> None:
 def test_a_job_that_is_no_ledgers_is_refused(reference_job, change) -> None:
     sound: Job = replace(reference_job("oracle"), backend="ledger", taps=names(STATIONS), given=True)
     with pytest.raises(ParityError, match="not a ledger job"):
-        open(replace(sound, **change))
+        runtime.open(replace(sound, **change))

@@ -181,7 +181,14 @@ def compare(
     for batch in ("*", *batches):
         wobble = 1.0 if batch == "*" else 0.8 + 0.4 * rng.random()
         metrics = measured(std * wobble, "") | measured(floor * ratio * wobble, "_oracle")
-        extra = {"ratio": ratio, "source_rms_oracle": floor, "channel_ratio_max": 1.9 * ratio, "nan": 12 if nan else 0}
+        extra = {
+            "ratio": ratio,
+            "source_rms_oracle": floor,
+            "floor_rms": floor,
+            "noise_ratio_limit": 3.0,
+            "channel_ratio_max": 1.9 * ratio,
+            "nan": 12 if nan else 0,
+        }
         log.write("deviation", **who, batch=batch, tap=tap, metrics={"count": 61440, **metrics, **extra})
     text, token = worst
     place = {"batch": "pairs", "row": 2, "position": 7, "token": token, "text": text, "channel": 301}

@@ -52,8 +52,8 @@ def test_floor_and_bound_are_named_and_the_bound_is_dashed(make_events: MakeEven
 def test_the_axis_shows_whole_decades_that_hold_every_value(make_events: MakeEvents) -> None:
     folder = make_events(layers=3, backends=["onnxruntime"])
     metrics = [cell.metrics for cell in grid_of(folder).cells.values()]
-    lowest = min(values[name] for values in metrics for name in (*PANELS, "source_rms_oracle"))
-    highest = max(3 * values["source_rms_oracle"] for values in metrics)
+    lowest = min(values[name] for values in metrics for name in (*PANELS, "floor_rms"))
+    highest = max(3 * values["floor_rms"] for values in metrics)
     decades = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
     labels = [text for text in texts(svg_of(folder)) if re.fullmatch(r"1e-\d+", text)]
     assert labels == [f"1e{power}" for power in decades] * len(PANELS)
