@@ -112,7 +112,7 @@ class ModelRun:
         """
         chosen = dict(options or {})
         form = "-".join(chosen.values())
-        key = f"{kind} {form}"
+        key = "-".join((kind, *chosen.values()))
         if key not in self._artifacts:
             try:
                 build = partial(self._build, kind, chosen)
