@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import threadpoolctl
+
 from parity.backends.diagnosis.hypothesis import Hypothesis
 from parity.backends.diagnosis.original import Original, open_original
 from parity.backends.diagnosis.result import Cause, Diagnosis
@@ -42,7 +44,9 @@ def diagnose(reference: Job, *, candidate: Sequence[Path], stations: Sequence[st
     """
     original = open_original(reference)
     try:
-        return _diagnose(original, candidate, stations, groups)
+        # Hundreds of small products: threads would wait for each other longer than they compute.
+        with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+            return _diagnose(original, candidate, stations, groups)
     finally:
         original.reference.close()
 

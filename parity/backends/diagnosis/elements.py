@@ -21,7 +21,7 @@ from parity.traces import INPUTS
 
 PROBES = 4
 """Random signs per piece that the elements' strengths are estimated from."""
-BEST = 6
+BEST = 40
 """Elements that are tried."""
 
 
@@ -89,10 +89,9 @@ def _moved(w: Array, *, index: tuple[int, ...], value: float) -> Array:
 def _sigmas(station: Station) -> list[Floats]:
     """What each value's error is measured in, per piece: token's floor times channel's share."""
     batches, floor = station.floors
-    left, found = list(batches), []
-    for piece in station.pieces:
-        tokens = np.concatenate([floor.places(left.pop(0).token) for _ in piece.rows])
-        sigma = tokens[..., None] / np.sqrt(floor.weights(piece.seen.shape[-1]))
+    found = []
+    for piece, batch in zip(station.pieces, batches, strict=True):
+        sigma = floor.places(batch.token)[..., None] / np.sqrt(floor.weights(piece.seen.shape[-1]))
         found.append(np.where(sigma > 0, sigma, 1.0))
     return found
 

@@ -14,7 +14,7 @@ from parity.families.suspects import FittedSuspect
 from parity.measure.floor import Floats
 from parity.tensorfile import Array
 
-_STEPS = 12
+_STEPS, _HALVINGS = 12, 8
 _SHARE = 0.25
 """Least share of the squared error that a first-order change must explain to be followed further."""
 _FOLLOWED = 6
@@ -76,27 +76,36 @@ def _share(station: Station, fit: Fit, base: list[Array], error: Floats) -> floa
 
 
 def fitted(station: Station, fit: Fit) -> Hypothesis | None:
-    """The hypothesis with the number that leaves the least error."""
-    value, left = fit.usual, np.inf
-    best = value
+    """The hypothesis with the number that leaves the least error; None where the number is nothing but scatter."""
+    value = fit.usual
+    values = station.values(fit.make(value))
+    error = station.white(values)
     for _ in range(_STEPS):
-        values = station.values(fit.make(value))
-        error = station.white(values)
-        now = float(np.square(error).sum())
-        if not now < left:
-            break
-        best, gained, left = value, left - now, now
         slope = _slope(station, fit, value, values)
-        size = float(np.square(slope).sum())
-        if not size > 0 or gained < 1e-6 * now:
+        size, left = float(np.square(slope).sum()), float(np.square(error).sum())
+        step = float((slope * error).sum()) / size if size > 0 else 0.0
+        for _ in range(_HALVINGS):
+            tried = max(value + step, fit.least)
+            moved = station.values(fit.make(tried))
+            rest = station.white(moved)
+            if float(np.square(rest).sum()) < left:
+                break
+            step /= 2
+        else:
             break
-        value = max(value + float((slope * error).sum()) / size, fit.least)
-    values = station.values(fit.make(best))
-    error, slope = station.white(values), _slope(station, fit, best, values)
+        gained = left - float(np.square(rest).sum())
+        value, values, error = tried, moved, rest
+        if gained < 1e-6 * left:
+            break
+    slope = _slope(station, fit, value, values)
     size = float(np.square(slope).sum())
-    # Tokens err independently of each other, channels of one token do not.
-    spread = float(np.sqrt(np.square((slope * error).sum(axis=1)).sum())) / size if size > 0 else np.inf
-    return _told(fit, best, spread)
+    if not size > 0:
+        return None
+    # Tokens err independently of each other, channels of one token do not; what rounding has in common over all
+    # tokens is told by a sound float32 run of the same.
+    spread = float(np.sqrt(np.square((slope * error).sum(axis=1)).sum())) / size
+    common = float((slope * station.white(station.narrow(fit.make(value)), values)).sum()) / size
+    return _told(fit, value, math.hypot(spread, common))
 
 
 def _slope(station: Station, fit: Fit, value: float, values: list[Array]) -> Floats:

@@ -81,7 +81,7 @@ def join(one: Hypothesis, other: Hypothesis) -> Hypothesis | None:
         return None
     return Hypothesis(
         kind=f"{one.kind} and {other.kind}",
-        sentence="both",
+        sentence=f"{_said(one)} and {_said(other)}",
         subject=(*one.subject, *other.subject),
         weights={**one.weights, **other.weights},
         inputs=one.inputs or other.inputs,
@@ -89,6 +89,10 @@ def join(one: Hypothesis, other: Hypothesis) -> Hypothesis | None:
         erf_slope=other.erf_slope if one.erf_slope is None else one.erf_slope,
         scale={**one.scale, **other.scale},
     )
+
+
+def _said(one: Hypothesis) -> str:
+    return one.sentence.replace(IS, several(one.subject))
 
 
 class AlteredOps(NumpyOps):

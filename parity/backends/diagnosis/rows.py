@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +21,30 @@ _FAR = 8.0
 """Floors from which a token counts as wrong."""
 _BLOCK = 1 << 22
 """Values that are computed at a time while searching."""
+
+
+EDGES = ("truncated-vocabulary", "rows-shifted")
+"""Kinds that begin at some row."""
+
+
+def edges(station: Station, earlier: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
+    """What was found where rows are looked up, at a station that multiplies with all of them: it shows the edge."""
+    table = station.original.family.suspects.vocabulary or ""
+    if table not in station.tensors or station.pieces[0].seen.shape[-1] != station.tensors[table].shape[0]:
+        return
+    far = np.sqrt(np.square(station.white(station.values())).mean(axis=0)) > _FAR
+    for hypothesis in earlier:
+        change = hypothesis.weights.get(table)
+        moved = change and (change.rows or change.make)
+        if hypothesis.kind in EDGES and change and isinstance(moved, partial) and far.any():
+            first = int(far.argmax())
+            renewed = partial(moved.func, **{**moved.keywords, "first": first})
+            weights = {table: replace(change, rows=renewed) if change.rows else replace(change, make=renewed)}
+            told = _ONWARDS.sub(f"rows from {first} on", hypothesis.sentence)
+            yield replace(hypothesis, sentence=told, weights=weights)
+
+
+_ONWARDS = re.compile(r"rows from .*?\)")
 
 
 def moved_rows(station: Station) -> Iterator[Hypothesis]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from parity.backends.diagnosis.catalogue import hypotheses
 from parity.backends.diagnosis.elements import elements, fit_of
 from parity.backends.diagnosis.fits import Fit, first_order, fits, fitted
 from parity.backends.diagnosis.hypothesis import Hypothesis, join
-from parity.backends.diagnosis.rows import moved_rows
+from parity.backends.diagnosis.rows import edges, moved_rows
 from parity.backends.diagnosis.station import Station
 from parity.measure.judgement import Judgement
 
@@ -20,6 +21,8 @@ NEAR = 30.0
 """Excess over the limit, by the unaltered floor, up to which a hypothesis gets a floor of its own."""
 SHARPER = 10.0
 """So does one of the best that divides the excess by this."""
+PAIRED = 16
+"""Of the best hypotheses, how many are tried together."""
 VERIFIED = 8
 """Hypotheses of a stage of the search that get a floor of their own."""
 CLEARLY = 0.7
@@ -60,7 +63,7 @@ class Search:
             return []
         kinds = {hypothesis.kind for hypothesis in earlier}
         steps: tuple[Callable[[], list[Found]], ...] = (
-            lambda: self._verify(earlier),
+            lambda: self._verify([*earlier, *edges(self.station, earlier)]),
             lambda: self._arithmetic() if "low-precision-arithmetic" in kinds else [],
             lambda: self._discrete(kinds),
             lambda: self._fitted(_of_config),
@@ -87,13 +90,15 @@ class Search:
     def _fitted(self, wanted: Callable[[Fit], bool]) -> list[Found]:
         chosen = [fit for fit in fits(self.station) if wanted(fit)]
         self.tried += len(chosen)
-        return self._verify(
-            found for fit in first_order(self.station, chosen) if (found := fitted(self.station, fit)) is not None
-        )
+        return self._follow(chosen if wanted is _of_config else first_order(self.station, chosen))
 
     def _elements(self) -> list[Found]:
         chosen = [fit_of(self.station, element) for element in elements(self.station)]
-        return self._verify(found for fit in chosen if (found := fitted(self.station, fit)) is not None)
+        self.tried += len(chosen)
+        return self._follow(first_order(self.station, chosen))
+
+    def _follow(self, chosen: Iterable[Fit]) -> list[Found]:
+        return self._verify([found for fit in chosen if (found := fitted(self.station, fit)) is not None], count=False)
 
     def _arithmetic(self) -> list[Found]:
         found = []
@@ -111,20 +116,17 @@ class Search:
         return found
 
     def _pairs(self) -> list[Found]:
-        """The hypothesis that helps most, with each of the others."""
+        """The hypothesis that helps most with each of the others, and the better ones with each other."""
         if not self._screened:
             return []
-        helps, best = min(self._screened, key=lambda item: item[0])
-        if helps > self.before / 2:
-            return []
-        others = (hypothesis for _, hypothesis in self._screened)
-        joined = (pair for other in others if (pair := join(best, other)) is not None)
-        return self._verify(joined)
+        ranked = [hypothesis for _, hypothesis in sorted(self._screened, key=lambda item: item[0])]
+        pairs = chain(((ranked[0], other) for other in ranked[1:]), combinations(ranked[1:PAIRED], 2))
+        return self._verify(joined for one, other in pairs if (joined := join(one, other)) is not None)
 
-    def _verify(self, tried: Iterable[Hypothesis], *, keep: bool = False) -> list[Found]:
+    def _verify(self, tried: Iterable[Hypothesis], *, keep: bool = False, count: bool = True) -> list[Found]:
         """Run hypotheses; those that come near get a floor of their own, and the limit decides."""
         screened = [(self._excess(hypothesis), hypothesis) for hypothesis in tried]
-        self.tried += len(screened)
+        self.tried += len(screened) if count else 0
         if keep:
             self._screened = screened
         ranked = sorted(screened, key=lambda item: item[0])

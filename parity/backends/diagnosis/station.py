@@ -36,6 +36,7 @@ class Station:
         self.segment = self._needed(original.reference.stages)
         self.reads: dict[str, tuple[str, ...]] = {}
         """Tensors by stage."""
+        self._degenerate: dict[tuple[str, int], bool] = {}
         self._base = [self._walk(piece, NOTHING, {}) for piece in pieces]
 
     @property
@@ -60,9 +61,10 @@ class Station:
             for piece, base in zip(self.pieces, self._base, strict=True)
         ]
 
-    def inner(self, stage: str) -> list[Array]:
-        """The value of a stage of the segment under the reference, per piece."""
-        return [base[stage] for base in self._base]
+    def narrow(self, hypothesis: Hypothesis) -> list[Array]:
+        """What a sound float32 run of the altered station computes, per piece."""
+        ops = self._ops(hypothesis, "float32")
+        return [self._walk(piece, hypothesis, {}, ops, "float32")[self.tap] for piece in self.pieces]
 
     @cached_property
     def floors(self) -> tuple[list[FloorBatch], Floor]:
@@ -71,16 +73,17 @@ class Station:
 
     def floors_of(self, hypothesis: Hypothesis) -> tuple[list[FloorBatch], Floor]:
         """What float32 rounding does to the altered station, by stochastic arithmetic on what the runtime had."""
-        found = [batch for piece in self.pieces for batch in self._floor(piece, hypothesis)]
+        if hypothesis is not NOTHING:
+            assert self.floors  # which finds the rows that are not judged
+        found = [_together(self._floor(piece, hypothesis)) for piece in self.pieces]
         return found, pool(found)
 
     def judge(self, values: Sequence[Array], floors: tuple[list[FloorBatch], Floor] | None = None) -> Judgement:
         """The runtime's error against these values."""
         batches, floor = self.floors if floors is None else floors
-        errors, left = Errors(floor), list(batches)
-        for piece, value in zip(self.pieces, values, strict=True):
-            for row in range(len(value)):
-                errors.add(piece.name, piece.seen[row : row + 1], value[row : row + 1], left.pop(0))
+        errors = Errors(floor)
+        for piece, value, batch in zip(self.pieces, values, batches, strict=True):
+            errors.add(piece.name, piece.seen, value, batch)
         return judge(floor, errors.ratios(), self._groups)
 
     def excess(self, judgement: Judgement) -> float:
@@ -92,14 +95,11 @@ class Station:
     def white(self, values: Sequence[Array], other: Sequence[Array] | None = None) -> Floats:
         """`values` less `other` (what the runtime has, less `values`, unless said) in floors: [judged positions, C]."""
         batches, floor = self.floors
-        rows, left = [], list(batches)
-        for number, (piece, value) in enumerate(zip(self.pieces, values, strict=True)):
+        rows = []
+        for number, (piece, value, batch) in enumerate(zip(self.pieces, values, batches, strict=True)):
             error = piece.seen.astype(np.float64) - value if other is None else value - other[number]
-            for row in range(len(value)):
-                batch = left.pop(0)
-                mine = piece.judged[row]
-                places = floor.places(batch.token[0][mine])[:, None]
-                rows.append(error[row][mine] / np.where(places > 0, places, 1.0))
+            places = floor.places(batch.token[piece.judged])[:, None]
+            rows.append(error[piece.judged] / np.where(places > 0, places, 1.0))
         found = np.concatenate(rows)
         weights: Floats = np.sqrt(floor.weights(found.shape[1])) if floor.rms > 0 else np.ones(found.shape[1])
         return found * weights
@@ -142,12 +142,12 @@ class Station:
         return AlteredOps(plain, self.original.read, hypothesis.weights, dtype)
 
     def _walk(
-        self, piece: Piece, hypothesis: Hypothesis, base: Mapping[str, Array], ops: Any = None
+        self, piece: Piece, hypothesis: Hypothesis, base: Mapping[str, Array], ops: Any = None, dtype: str = "float64"
     ) -> dict[str, Array]:
         """Values of the segment's stages; those that the alteration cannot move are taken from `base`."""
         changed = dict(hypothesis.inputs(piece.inputs)) if hypothesis.inputs else {}
         values: dict[str, Array] = {INPUTS + name: array for name, array in {**piece.inputs, **changed}.items()}
-        values |= {name: piece.given[name].astype(np.float64) for name in self.given}
+        values |= {name: piece.given[name].astype(dtype) for name in self.given}
         first = not base
         moved = {stage.name for stage in self.segment} if first else self.dirty(hypothesis, changed)
         executor = ops if ops is not None else self._plain["float64"]
@@ -164,7 +164,7 @@ class Station:
                 if first:
                     self.reads.setdefault(stage.name, tuple(dict.fromkeys(watched.seen)))
                 if stage.name in hypothesis.scale:
-                    kept[stage.name] = kept[stage.name] * hypothesis.scale[stage.name]
+                    kept[stage.name] = executor.mul(kept[stage.name], executor.constant(hypothesis.scale[stage.name]))
             values.setdefault(stage.name, kept[stage.name])
         return kept
 
@@ -189,14 +189,29 @@ class Station:
                 if stage.name in hypothesis.scale:
                     value = ops.mul(value, ops.constant(hypothesis.scale[stage.name]))
                 values.setdefault(stage.name, value)
-            real = piece.inputs.get("attention_mask")
-            mine = None if real is None else real[row : row + 1] == 1
-            tainted = any(
-                bool(where[mine].any() if mine is not None and where.shape[:2] == mine.shape else where.any())
-                for where in ops.degenerate
-            )
+            if hypothesis is NOTHING:
+                # Under another epsilon as under the reference's: the same rows are judged.
+                self._degenerate[piece.name, piece.rows[row]] = _degenerate(ops, piece, row)
+            tainted = self._degenerate[piece.name, piece.rows[row]]
             found.append(_batch(value, piece.judged[row], tainted))
         return found
+
+
+def _together(rows: Sequence[FloorBatch]) -> FloorBatch:
+    """The floors of rows as that of their batch."""
+    channel, white = (np.sum([getattr(row, part) for row in rows], axis=0) for part in ("channel", "white"))
+    token, state = (np.concatenate([getattr(row, part) for row in rows]) for part in ("token", "state"))
+    return FloorBatch(channel, white, token, state, SEEDS)
+
+
+def _degenerate(ops: StochasticOps, piece: Piece, row: int) -> bool:
+    """Did the walk over this row normalise something too uniform at a real position?"""
+    mask = piece.inputs.get("attention_mask")
+    for where in ops.degenerate:
+        fits = mask is not None and where.shape[:2] == (1, mask.shape[1])
+        if where[mask[row : row + 1] == 1].any() if mask is not None and fits else where.any():
+            return True
+    return False
 
 
 def _batch(value: Array, judged: Array, tainted: bool) -> FloorBatch:

@@ -11,6 +11,7 @@ import numpy as np
 from parity.backends.diagnosis.hypothesis import Hypothesis, several
 from parity.backends.diagnosis.original import layer_of, template
 from parity.backends.diagnosis.result import Cause
+from parity.backends.diagnosis.rows import EDGES
 from parity.backends.diagnosis.search import Found
 from parity.backends.diagnosis.station import Station
 
@@ -48,13 +49,16 @@ def _key(hypothesis: Hypothesis) -> Key:
     """What two stations' hypotheses have in common if they are one fault."""
     if hypothesis.kind in ("single-weight", "skipped"):
         return (hypothesis.kind, *hypothesis.subject, hypothesis.sentence)
+    if hypothesis.kind in EDGES:
+        return (hypothesis.kind, *hypothesis.subject)
     if hypothesis.kind == "low-precision-weights" and len(hypothesis.subject) > 1:
         return (hypothesis.kind, hypothesis.sentence)
     return (hypothesis.kind, hypothesis.sentence, *map(template, hypothesis.subject))
 
 
 def _cause(same: Sequence[Found]) -> Cause:
-    hypothesis, taps = same[0].hypothesis, tuple(dict.fromkeys(one.station for one in same))
+    # The last station knows most of where a table ends: a decoder shows every row.
+    hypothesis, taps = same[-1].hypothesis, tuple(dict.fromkeys(one.station for one in same))
     subject = tuple(dict.fromkeys(name for one in same for name in one.hypothesis.subject))
     named = subject if len(same) == 1 else tuple(dict.fromkeys(map(template, subject)))
     sentence = hypothesis.sentence.replace("{subject}", several(named))

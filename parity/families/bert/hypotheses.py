@@ -7,6 +7,17 @@ import math
 import numpy as np
 
 from parity.families.suspects import ConfigSuspect, FittedSuspect, InputSuspect, Suspects, TableSuspect
+from parity.tensorfile import Array
+
+_CLOSED = 1.0 - 3.4e34
+"""As a mask it takes the scores below everything float32 holds, where the original's -10000 only lowers them."""
+
+
+def _closed(mask: Array) -> Array:
+    return np.where(mask == 1, 1.0, _CLOSED)
+
+
+_INVERTED, _SWAPPED = "the attention mask is inverted", "attention mask and token types are swapped"
 
 SUSPECTS = Suspects(
     inputs=(
@@ -15,9 +26,8 @@ SUSPECTS = Suspects(
             "the attention mask is ignored",
             lambda fed: {"attention_mask": np.ones_like(fed["attention_mask"])},
         ),
-        InputSuspect(
-            "mask-inverted", "the attention mask is inverted", lambda fed: {"attention_mask": 1 - fed["attention_mask"]}
-        ),
+        InputSuspect("mask-inverted", _INVERTED, lambda fed: {"attention_mask": 1 - fed["attention_mask"]}),
+        InputSuspect("mask-inverted", _INVERTED, lambda fed: {"attention_mask": _closed(1 - fed["attention_mask"])}),
         InputSuspect(
             "token-types-ignored",
             "the token types are ignored (all read as 0)",
@@ -25,8 +35,13 @@ SUSPECTS = Suspects(
         ),
         InputSuspect(
             "mask-and-types-swapped",
-            "attention mask and token types are swapped",
+            _SWAPPED,
             lambda fed: {"attention_mask": fed["token_type_ids"], "token_type_ids": fed["attention_mask"]},
+        ),
+        InputSuspect(
+            "mask-and-types-swapped",
+            _SWAPPED,
+            lambda fed: {"attention_mask": _closed(fed["token_type_ids"]), "token_type_ids": fed["attention_mask"]},
         ),
     ),
     configs=(

@@ -1,0 +1,89 @@
+"""A tiny stand-in, converted; its PyTorch artifact is damaged by hand, run, and what is wrong with it asked for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from parity.backends import runtime
+from parity.backends.diagnosis import Diagnosis, diagnose
+from parity.measure.floor import pool, read
+from parity.measure.limits import Groups
+from parity.runs.options import RunOptions
+from parity.runs.workbench import Workbench
+from parity.tensorfile import Array
+from parity.traces import batch_path, batch_paths, read_batch, write_batch
+
+Edit = Callable[[dict[str, Array]], object]
+
+
+class Patient:
+    """A sound conversion, and what becomes of a copy that somebody damaged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bench = Workbench("rubert", folder=folder, options=RunOptions(scale="tiny"))
+        self.artifact = self.bench.model.artifact("pytorch")
+        self.taps = self.bench.reference_job.taps
+        self.groups = self._groups()
+        self._count = 0
+
+    def _groups(self) -> Groups:
+        floors = [read_batch(path) for path in batch_paths(self.bench.model.references.floor.traces)]
+        return Groups.of(pool([read(batch, tap, "own") for batch in floors]) for tap in self.taps)
+
+    def examined(
+        self,
+        edit: Edit | None = None,
+        *,
+        config: Mapping[str, Any] | None = None,
+        settings: Mapping[str, str] | None = None,
+        retold: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None,
+        fed: Callable[[dict[str, Array]], Mapping[str, Array]] | None = None,
+        taps: Sequence[str] | None = None,
+        stations: Sequence[str] | None = None,
+    ) -> Diagnosis:
+        """Damage a copy of the artifact (or what its run answered), run it in PyTorch, ask why it deviates."""
+        self._count += 1
+        folder = self.folder / f"damaged-{self._count}"
+        shutil.copytree(self.artifact, folder)
+        if edit is not None:
+            held = {name: np.array(array) for name, array in load_file(folder / "model.safetensors").items()}
+            edit(held)
+            whole = {name: np.ascontiguousarray(array) for name, array in held.items()}
+            save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
+        if config is not None:
+            said = json.loads((folder / "config.json").read_text())
+            (folder / "config.json").write_text(json.dumps({**said, **config}))
+        out = self.folder / f"trace-{self._count}"
+        inputs = self._fed(fed) if fed is not None else None
+        job = self.bench.job(
+            runtime("torch:eager"), out=out, artifact=folder, taps=taps, settings=settings, inputs=inputs
+        )
+        outcome = self.bench.run(job)
+        assert outcome.ok, outcome.stderr_tail
+        for path, asked in zip(batch_paths(out), self.bench.input_files, strict=True):
+            answered, inputs_asked = read_batch(path), read_batch(asked).inputs
+            taken = answered.taps if retold is None else retold(answered.taps)
+            # What a runtime claims to have been fed is what it was given, whatever it made of it.
+            owned = [{name: np.array(array) for name, array in each.items()} for each in (taken, inputs_asked)]
+            write_batch(path, replace(answered, taps=owned[0], inputs=owned[1]))
+        shutil.rmtree(folder)
+        return diagnose(
+            self.bench.reference_job, candidate=batch_paths(out), stations=stations or self.taps, groups=self.groups
+        )
+
+    def _fed(self, change: Callable[[dict[str, Array]], Mapping[str, Array]]) -> tuple[Path, ...]:
+        """Batches in which something does not arrive as it was sent."""
+        folder = self.folder / f"inputs-{self._count}"
+        for number, path in enumerate(self.bench.input_files):
+            batch = read_batch(path)
+            write_batch(batch_path(folder, number), replace(batch, inputs=change(dict(batch.inputs))))
+        return tuple(batch_paths(folder))
