@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from parity.errors import ParityError
 from parity.measure import Comparison, compare_traces
+from parity.traces import read_batch
 
 from .support import Batches, batches, inputs, write_trace
 
@@ -50,6 +52,7 @@ CHANGES: dict[str, Change] = {
     "missing output": lambda c: c[1].pop("layer.0"),
     "missing output everywhere": lambda c: [batch.pop("layer.0") for batch in c],
     "surplus output": lambda c: c[1].update(surplus=np.zeros((4, 6, 8), np.float32)),
+    "one output twice": lambda c: c[1].update({"layer.0": c[0]["layer.0"]}),
     "missing batch": lambda c: c.pop(),
     "surplus batch": lambda c: c.append(dict(c[0])),
     "no outputs at all": lambda c: [batch.clear() for batch in c],
@@ -107,6 +110,22 @@ def test_nan_without_an_oracle_is_red(tmp_path: Path) -> None:
     for party, made in parties.items():
         write_trace(tmp_path / party, made)
     assert not compare_traces(tmp_path / "source", [tmp_path / "candidate"]).holds
+
+
+def test_one_output_under_two_names_in_a_file_is_refused(tmp_path: Path) -> None:
+    write_trace(tmp_path / "trace", batches()["candidate"])
+    path = next((tmp_path / "trace").glob("batch-*.safetensors"))
+    raw = path.read_bytes()
+    # Names of one length: the header stays as long as it says.
+    assert raw.count(b'"layer.0"') == 1
+    path.write_bytes(raw.replace(b'"layer.0"', b'"pooler" ', 1))
+    with pytest.raises(ParityError):
+        read_batch(path)
+
+
+def test_no_candidate_at_all_is_red(tmp_path: Path) -> None:
+    base = write_trace(tmp_path / "source", batches()["source"])
+    assert not compare_traces(base, []).holds
 
 
 def test_all_skipped_is_red(tmp_path: Path) -> None:
