@@ -100,6 +100,10 @@ RUNTIMES: Mapping[str, Runtime] = {
 }
 
 
+FLOOR = Runtime("floor", f"{_HERE}.floor", _NUMPY, "", "source", "float32", False)
+"""What rounding does to a model: traced like a runtime, but nobody's candidate, and so not in the table."""
+
+
 def runtime(name: str) -> Runtime:
     """The runtime of that full name, `backend` or `backend:variant`.
 

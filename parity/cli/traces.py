@@ -68,6 +68,10 @@ def compare(
     base: Annotated[Path, typer.Argument(help="trace of the source's own float32 run")],
     candidates: Annotated[list[Path], typer.Argument(help="traces to judge")],
     oracle: Annotated[Path | None, typer.Option(help="trace of the float64 reference")] = None,
+    floor: Annotated[Path | None, typer.Option(help="trace of --backend floor: judge by float32 rounding")] = None,
+    given: Annotated[
+        list[Path] | None, typer.Option(help="per candidate, the trace of --backend oracle --given CANDIDATE")
+    ] = None,
     bound: Annotated[list[str] | None, typer.Option(help="METRIC=NUMBER; repeatable")] = None,
     json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
 ) -> None:
@@ -80,7 +84,7 @@ def compare(
             bounds[name] = float(value)
         except ValueError as error:
             raise ParityError(f"the bound of {name} is not a number", got=value) from error
-    found = compare_traces(base, candidates, oracle=oracle, bounds=bounds)
+    found = compare_traces(base, candidates, oracle=oracle, floor=floor, given=tuple(given or ()), bounds=bounds)
     typer.echo(dumps(found.as_dict(), ensure_ascii=False, indent=1) if json else table([HEADER, *found.rows()]))
     if not found.holds:
         raise BrokenParity("parity is broken")

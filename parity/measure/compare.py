@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from parity.errors import ParityError
 from parity.measure.aligned import files, input_trouble
 from parity.measure.places import guess_axes, places_of
 from parity.measure.result import CandidateResult, Comparison, TapResult
+from parity.measure.station import Station
 from parity.measure.tap import TapMeasure
-from parity.measure.verdict import Verdict, check_bounds, judge, judge_bounds
+from parity.measure.verdict import Status, Verdict, check_bounds, judge, judge_bounds
+from parity.measure.yardstick import Truth, Yardstick
 from parity.traces import TraceBatch, read_batch
 
 Parties = dict[str, TraceBatch | None]
@@ -22,6 +25,8 @@ def compare_traces(
     candidates: Sequence[Path],
     *,
     oracle: Path | None = None,
+    floor: Path | None = None,
+    given: Sequence[Path] = (),
     bounds: Mapping[str, float] | None = None,
     axes: Mapping[str, str] | None = None,
 ) -> Comparison:
@@ -31,6 +36,9 @@ def compare_traces(
         base: trace of the source's float32 run; its batches and taps are what every candidate must have.
         candidates: traces to judge.
         oracle: trace of the float64 reference; without it only completeness, finite values, shape and dtype are judged.
+        floor: trace of what float32 rounding does; with it and the oracle, errors are judged in units of that, not by
+            the plain ratio to the source's error.
+        given: per candidate, the oracle's steps on its own inputs to them: own errors are then judged as well.
         bounds: metric name to bound on the pooled metric (`parity.measure.verdict.BOUNDS`).
         axes: how the axes of a tap are spelt, such as `BTC`; guessed from the shape for taps not named.
 
@@ -38,7 +46,18 @@ def compare_traces(
         ParityError: a trace cannot be read, or a bound makes no sense.
     """
     check_bounds(bounds or {})
-    judged = [_Candidate(folder, axes or {}).walk(base, oracle).result(bounds or {}) for folder in candidates]
+    if floor is not None and oracle is None:
+        raise ParityError("a floor judges errors against an oracle", remedy="give --oracle too")
+    if given and (floor is None or len(given) != len(candidates)):
+        raise ParityError(
+            "--given wants --floor, and one trace per candidate", got=len(given), expected=len(candidates)
+        )
+    judged = []
+    for place, folder in enumerate(candidates):
+        walked = _Candidate(folder, axes or {}).walk(base, oracle)
+        if floor is not None and oracle is not None and not walked.problems:
+            walked.stations = by_floor(base, folder, oracle, floor, given[place] if given else None, walked.spelt)
+        judged.append(walked.result(bounds or {}))
     return Comparison(str(base), str(oracle) if oracle else None, tuple(judged))
 
 
@@ -56,6 +75,10 @@ class _Candidate:
     expected: int = 0
     done: int = 0
     skipped: int = 0
+    spelt: dict[str, str] = field(default_factory=dict)
+    """How the axes of every tap that was compared are spelt."""
+    stations: Mapping[str, Station] = field(default_factory=dict)
+    """Judged by a floor, where there is one."""
 
     def walk(self, base: Path, oracle: Path | None) -> _Candidate:
         """Take in all batches; one of each trace is mapped at a time."""
@@ -105,6 +128,7 @@ class _Candidate:
         try:
             axes = self.axes.get(measure.name) or guess_axes(measure.name, source.shape, inputs)
             where = places_of(axes, source.shape, inputs)
+            self.spelt[measure.name] = axes
         except ParityError as error:
             measure.refuse(name, str(error))
             return
@@ -138,7 +162,14 @@ class _Candidate:
         """Close the books."""
         problems = self.problems if self.done else [*self.problems, "no comparison was made at all"]
         taps = tuple(
-            TapResult(name, _verdict(tap, bounds), tap.metrics, tuple(tap.batches), tap.worst, tuple(tap.skips))
+            TapResult(
+                name,
+                _verdict(tap, bounds, self.stations.get(name)),
+                {**tap.metrics, **(self.stations[name].numbers if name in self.stations else {})},
+                tuple(tap.batches),
+                tap.worst,
+                tuple(tap.skips),
+            )
             for name, tap in self.taps.items()
         )
         return CandidateResult(
@@ -159,8 +190,43 @@ def _declared(tap: str, batch: TraceBatch) -> str | None:
     return batch.skipped or batch.unavailable.get(tap)
 
 
-def _verdict(tap: TapMeasure, bounds: Mapping[str, float]) -> Verdict:
+def by_floor(
+    base: Path, candidate: Path, oracle: Path, floor: Path, given: Path | None, axes: Mapping[str, str]
+) -> Mapping[str, Station]:
+    """Judge one candidate by the floor, at every tap that it, the oracle and the base have.
+
+    Raises:
+        ParityError: oracle, floor or steps lack a batch of the base, or the floor lacks a tap.
+    """
+    ours = files(base)
+    traces = {"oracle": files(oracle), "floor": files(floor), "candidate": files(candidate)}
+    if given is not None:
+        traces["steps"] = files(given)
+    for whose, have in traces.items():
+        if have.keys() != ours.keys():
+            raise ParityError(f"the {whose} has other batches than the base", got=len(have), expected=len(ours))
+    order = list(ours)
+
+    def truth(name: str) -> Truth:
+        source = read_batch(ours[name])
+        oracle, floor = read_batch(traces["oracle"][name]), read_batch(traces["floor"][name])
+        return Truth(name.removesuffix(".safetensors"), source.inputs, oracle, floor, source)
+
+    yardstick = Yardstick(axes, [partial(truth, name) for name in order])
+    claimed = str(read_batch(traces["candidate"][order[0]], ()).meta.get("precision", "float32"))
+    return yardstick.judge(
+        lambda place: read_batch(traces["candidate"][order[place]]),
+        given=None if given is None else (lambda place: read_batch(traces["steps"][order[place]])),
+        precision=claimed,
+    )
+
+
+def _verdict(tap: TapMeasure, bounds: Mapping[str, float], station: Station | None) -> Verdict:
     """The rule's verdict; a bound decides where the rule has nothing against it."""
     verdict = judge(tap)
+    if station is not None:
+        status: Status = "fail" if station.status == "unjudged" else station.status
+        unjudged = "unjudged: " if station.status == "unjudged" else ""
+        verdict = Verdict(status, station.value, station.limit, unjudged + station.message)
     bound = judge_bounds(tap.metrics, bounds) if verdict.status in ("pass", "report") else None
     return bound or verdict

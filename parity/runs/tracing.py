@@ -13,7 +13,7 @@ from parity.artifacts.folder import check_free, new_folder
 from parity.artifacts.hf_folder import read_hf_folder
 from parity.artifacts.proof import FILE, read_proof
 from parity.artifacts.source import Choices, understand
-from parity.backends import Runtime, runtime
+from parity.backends import FLOOR, Runtime, runtime
 from parity.backends.inprocess import InProcess
 from parity.backends.job import Job
 from parity.backends.outcome import Outcome
@@ -25,6 +25,7 @@ from parity.families.values import Config, Head, gelu_option
 from parity.inputs.batch import Batch, as_trace, digest
 from parity.inputs.files import read_inputs
 from parity.measure.aligned import input_trouble
+from parity.measure.floor import names
 from parity.models import resolve
 from parity.runs.options import RunOptions
 from parity.runs.outline import selected
@@ -65,7 +66,7 @@ def trace(
         subject: for the references a card, folder or checkpoint; for the others a folder that `parity convert` wrote.
         inputs: an INPUTS file, a folder of them, or a trace.
         out: folder to make.
-        backend: `oracle`, `torch:eager`, ...
+        backend: `oracle`, `torch:eager`, ..., or `floor`: what float32 rounding does, for `parity compare --floor`.
         precision: what the run shall claim; the runtime's own by default.
         taps: globs over tap names; by default every station.
         settings: the runtime's own options.
@@ -83,7 +84,7 @@ def trace(
         MissingRuntime: it is not installed.
     """
     chosen = options or RunOptions()
-    row = runtime(backend)
+    row = FLOOR if backend == FLOOR.name else runtime(backend)
     check_free(out, force=force)
     found = _subject(subject, row, config=config, vocab=vocab, choices=choices or Choices())
     limits = found.config
@@ -106,7 +107,8 @@ def trace(
             head=found.head.name,
             artifact=found.artifact,
             source=found.source,
-            taps=tuple(tap.name for tap in stations),
+            taps=names(tap.name for tap in stations) if row is FLOOR else tuple(tap.name for tap in stations),
+            module=row.module if row is FLOOR else "",
             inputs=_written(batches, Path(scratch)) if given is None else tuple(batch_paths(given)),
             given=given is not None,
             out=folder,
