@@ -49,8 +49,8 @@ def compare_traces(
     if floor is not None and oracle is None:
         raise ParityError("a floor judges errors against an oracle", remedy="give --oracle too")
     if given and (floor is None or len(given) != len(candidates)):
-        raise ParityError(
-            "--given wants --floor, and one trace per candidate", got=len(given), expected=len(candidates)
+        what = "own errors want a floor, and the oracle's steps of every candidate"
+        raise ParityError(what, got=len(given), expected=len(candidates), remedy="mend --floor and --given")
         )
     judged = []
     for place, folder in enumerate(candidates):
