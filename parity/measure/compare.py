@@ -51,7 +51,6 @@ def compare_traces(
     if given and (floor is None or len(given) != len(candidates)):
         what = "own errors want a floor, and the oracle's steps of every candidate"
         raise ParityError(what, got=len(given), expected=len(candidates), remedy="mend --floor and --given")
-        )
     judged = []
     for place, folder in enumerate(candidates):
         walked = _Candidate(folder, axes or {}).walk(base, oracle)
