@@ -93,14 +93,14 @@ def _diagnose(original: Original, paths: Sequence[Path], stations: Sequence[str]
 def _of_shift(shift: Shift, original: Original) -> Cause:
     taps = original.hidden
     told = f"the list of hidden states is shifted: every tap holds the one {'after' if shift.by > 0 else 'before'} it"
-    return Cause("list-shifted", taps, told, before=float("inf"), after=shift.after, stations=taps)
+    return Cause("list-shifted", taps, told, before=shift.before, after=shift.after, stations=taps)
 
 
 def _sentence(told: Sequence[Sequence[Cause]], unknown: dict[str, str], tried: int) -> str:
     parts = ["either " * (len(group) > 1) + " or ".join(cause.sentence for cause in group) for group in told]
     found = f"cause: {'; and '.join(parts)}" if parts else ""
     if not unknown:
-        return found or "no station's own error is beyond its limit: nothing to explain"
+        return found or "nothing to explain: in the rows looked at, no station's own error is beyond its limit"
     places = "; ".join(f"{tap} ({group})" for tap, group in list(unknown.items())[:3])
     places += f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
     return f"{found}{'; ' if found else ''}cause unknown at {places}: none of {tried} hypotheses explains it"

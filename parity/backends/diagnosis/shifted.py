@@ -21,7 +21,10 @@ class Shift:
     by: int
     held: Mapping[str, str]
     """Under which name each tap is held."""
+    before: float
+    """Excess of the first guilty station as the list is held."""
     after: float
+    """The largest of any station of the list that was moved back."""
 
 
 def shifted(
@@ -37,7 +40,8 @@ def shifted(
         held |= {tap: listed[i - by] for i, tap in enumerate(listed) if 0 <= i - by < len(listed)}
         after = _worst(original, paths, [tap for tap in guilty if tap in held], held, groups)
         if after is not None:
-            return Shift(by, held, after)
+            found = Search(Station(original, guilty[0], sample(original, paths, guilty[0]), groups))
+            return Shift(by, held, found.before, after)
     return None
 
 
