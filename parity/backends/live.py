@@ -220,7 +220,7 @@ class _Here:
         described = self.load()
         assert self._backend is not None
         try:
-            answer = answer_batch(self._job, self._backend, batch, described)
+            answer = answer_batch(self._job, self._backend, _guarded(batch), described)
         except Exception as error:
             raise self._lost(error, "crashed") from error
         # A runtime may hand out memory that it fills again with the next batch.
@@ -233,3 +233,11 @@ class _Here:
     def _lost(self, error: Exception, ended: Any) -> Lost:
         text = str(error) if isinstance(error, ParityError) else f"{type(error).__name__}: {error}"
         return Lost(Outcome(self._job, ended, text, traceback.format_exc()))
+
+
+def _guarded(batch: TraceBatch) -> TraceBatch:
+    """The batch as a worker reads it: nobody may write on its arrays."""
+    views = [{name: array.view() for name, array in part.items()} for part in (batch.taps, batch.inputs)]
+    for view in (*views[0].values(), *views[1].values()):
+        view.flags.writeable = False
+    return TraceBatch(*views, batch.meta)

@@ -11,9 +11,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from parity.backends import RUNTIMES
 from parity.errors import ParityError
 from parity.inputs.batch import Batch
 from parity.inputs.fixtures import fixtures_root
+from parity.runs.options import Scale
+from parity.runs.outline import TOKENIZERS
 
 FORMAT = 1
 Broken = Literal["generated_ids", "generated_states"]
@@ -110,6 +113,9 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+_RUNTIMES = (*RUNTIMES, *TOKENIZERS)
+
+
 def _flaw(raw: object) -> str:
     if not isinstance(raw, dict):
         return "no JSON object"
@@ -118,7 +124,10 @@ def _flaw(raw: object) -> str:
     told = [f"{what} {', '.join(names)}" for what, names in (("wrong", wrong), ("no", lacking)) if names]
     if told:
         return "; ".join(told)
-    if raw.get("format", FORMAT) != FORMAT or raw["question"] not in get_args(Broken):
-        return f"format {raw.get('format')}, question {raw['question']}"
+    if raw.get("format", FORMAT) != FORMAT:
+        return f"format {raw['format']}, expected {FORMAT}"
+    for name, known in (("question", get_args(Broken)), ("scale", get_args(Scale)), ("runtime", _RUNTIMES)):
+        if raw[name] not in known:
+            return f"{name} {raw[name]}, expected one of {', '.join(known)}"
     strings = [*(raw["texts"] or ()), *raw.get("shown", ())]
     return "" if all(isinstance(text, str) for text in strings) else "texts that are no strings"

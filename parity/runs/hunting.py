@@ -38,15 +38,17 @@ class Plan:
 
     examples: int
     seed: int | None
-    """None: always the same examples, and nothing is remembered."""
-    place: str = ""
-    """Under which name failing examples are remembered for the next run."""
+    """None: always the same examples."""
+    memory: str = ""
+    """Under which name failing examples are remembered for the next run, and tried first; empty: they are not."""
 
     @classmethod
-    def of(cls, options: RunOptions, examples: int, place: str) -> Plan:
-        """As the profile says: `ci` always the same, `nightly` by a seed drawn now, or by the one given."""
-        drawn = secrets.randbits(32) if options.profile == "nightly" else None
-        return cls(options.examples or examples, drawn if options.seed is None else options.seed, place)
+    def of(cls, options: RunOptions, examples: int, memory: str) -> Plan:
+        """As the profile says: `ci` always the same, `nightly` by a seed drawn now; or by the seed that is given."""
+        count = options.examples or examples
+        if options.seed is not None or options.profile == "ci":
+            return cls(count, options.seed)
+        return cls(count, secrets.randbits(32), memory)
 
     @property
     def told(self) -> str:
@@ -138,11 +140,10 @@ def _round(
                 raise kinds.setdefault(party, type("Broken", (_Broken,), {}))(party)
 
     home = cache_root() / "hypothesis"
-    random = plan.seed is not None
     configured = settings(
         max_examples=plan.examples,
-        derandomize=not random,
-        database=DirectoryBasedExampleDatabase(home / (plan.place or "examples")) if random else None,
+        derandomize=plan.seed is None,
+        database=DirectoryBasedExampleDatabase(home / "examples" / plan.memory) if plan.memory else None,
         deadline=None,
         phases=[Phase.reuse, Phase.generate, Phase.target, Phase.shrink],
         suppress_health_check=list(HealthCheck),
@@ -150,10 +151,13 @@ def _round(
         report_multiple_bugs=True,
         print_blob=False,
     )
-    test = configured(given(strategy)(body))
+    test = given(strategy)(body)
+    if plan.seed is not None:
+        test = seed(plan.seed)(test)
+    test = configured(test)  # after the seed, which would take the memory away
     with _home(home):
         try:
-            (seed(plan.seed)(test) if random else test)()
+            test()
         except* _Broken:
             pass
     return last

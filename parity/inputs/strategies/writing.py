@@ -67,7 +67,7 @@ def mixed(vocabulary: Vocabulary, *, longest: int) -> st.SearchStrategy[str]:
 
 
 def weighted(*choices: tuple[int, st.SearchStrategy[T]]) -> st.SearchStrategy[T]:
-    """One of the strategies, each so often; shrinks towards the first. (`one_of` counts a repeated one once.)"""
+    """One of the strategies, each so often; shrinks towards the first. `one_of` counts a repeated one once."""
     turns = [number for number, (weight, _) in enumerate(choices) for _ in range(weight)]
     return st.sampled_from(turns).flatmap(lambda number: choices[number][1])
 
