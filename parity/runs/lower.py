@@ -131,7 +131,7 @@ class Lower:
     def _steps_job(self, row: Runtime, outcome: Outcome) -> Job:
         traces = tuple(batch_path(outcome.traces, place) for place in self._places)
         taps = tuple(tap for tap in self._axes if tap not in outcome.unavailable)
-        out = outcome.job.out.with_name(f"{outcome.job.out.name}-steps")
+        out = outcome.job.out.with_name("-".join(filter(None, [outcome.job.out.name, "steps", self._form(row)])))
         settings = self._settings(row)
         make = self._model.make_job
         return make("oracle", precision="float64", taps=taps, out=out, inputs=traces, settings=settings, given=True)
