@@ -16,6 +16,7 @@ from parity.runs.answer import Answer
 from parity.runs.drift import default_file, warning
 from parity.runs.drift import read as read_drift
 from parity.runs.investigating import Inquiry, investigate
+from parity.runs.lower import Lower
 from parity.runs.model import ModelRun
 from parity.runs.outline import Case
 from parity.runs.references import metrics
@@ -29,8 +30,10 @@ class Judging:
         self.model = model
         self._rows = [row for row in rows if row.name != "oracle"]
         self._stations: dict[str, dict[str, Station]] = {}
-        self._inquiries: dict[str, Inquiry | None] = {}
+        self._inquiries: dict[str, Inquiry | str | None] = {}
+        """What an investigation found; in words, why it could not be made; None where nobody is guilty."""
         self._fed: dict[str, tuple[int, str | None]] = {}
+        self._lower = Lower(model, model.scratch / "lower")
 
     @property
     def rows(self) -> Sequence[Runtime]:
@@ -52,9 +55,7 @@ class Judging:
             self._stations[row.name] = self._judged(row, outcome)
             self._record(row, self._stations[row.name])
             self._compare_with_calibration(row, outcome, self._stations[row.name])
-            with self.model.times.stage("diagnosis", row.name, own=True):
-                stations = list(self._stations[row.name].values())
-                self._inquiries[row.name] = investigate(self.model, row, outcome, stations)
+            self._inquiries[row.name] = self._investigated(row, outcome)
             self.model.forget(row)
         assert case.tap is not None
         if case.tap in outcome.unavailable:
@@ -63,12 +64,18 @@ class Judging:
         if answer.status != "fail":
             return answer
         inquiry, told = self._inquiries[row.name], [answer.message]
-        if inquiry is not None:
-            told += [inquiry.shares, inquiry.sentence]
-        told.append(_place(answer.worst))
-        if inquiry is not None:
-            told.append(self._again(case, inquiry))
+        if isinstance(inquiry, Inquiry):
+            told += [inquiry.shares, inquiry.sentence, _place(answer.worst), self._again(case, inquiry)]
+        else:
+            told += [inquiry or "", _place(answer.worst)]
         return replace(answer, message="\n".join(filter(None, told)))
+
+    def _investigated(self, row: Runtime, outcome: Outcome) -> Inquiry | str | None:
+        with self.model.times.stage("diagnosis", row.name, own=True):
+            try:
+                return investigate(self.model, row, outcome, list(self._stations[row.name].values()))
+            except Exception as error:  # the verdict stands, whatever becomes of its explanation
+                return f"not investigated: {type(error).__name__}: {error}"
 
     def _again(self, case: Case, inquiry: Inquiry) -> str:
         """The command that shows this failure alone."""
@@ -104,9 +111,7 @@ class Judging:
             return Answer(case, "fail", f"{outcome.status}: {outcome.reason}\n{outcome.stderr_tail}")
         numbers = [self.model.input_files.index(path) for path in outcome.job.inputs]
         # The shipped graph shows only what it ships.
-        found = self.model.references.judge(
-            outcome, precision=self._precision(row, outcome), places=numbers, taps=self._shown(outcome), own=False
-        )
+        found = self._judged(row, outcome, places=numbers, taps=self._shown(outcome), own=False)
         self.model.forget(row, shipped=True)
         failing = next((station for station in found.values() if station.status in _RED), None)
         judged = [station for station in found.values() if station.status == "pass"]
@@ -119,8 +124,11 @@ class Judging:
         told = f"own outputs {', '.join(station.tap for station in judged)} on {len(numbers)} batches"
         return Answer(case, "pass", told, worst.value, worst.limit)
 
-    def _judged(self, row: Runtime, outcome: Outcome) -> dict[str, Station]:
-        return self.model.references.judge(outcome, precision=self._precision(row, outcome))
+    def _judged(self, row: Runtime, outcome: Outcome, **asked: Any) -> dict[str, Station]:
+        precision = self._precision(row, outcome)
+        if Lower.concerns(row, precision):
+            return self._lower.judge(row, outcome, precision=precision, **asked)
+        return self.model.references.judge(outcome, precision=precision, **asked)
 
     def _compare_with_calibration(self, row: Runtime, outcome: Outcome, found: Mapping[str, Station]) -> None:
         """Warn of rounding that changed; never red."""
