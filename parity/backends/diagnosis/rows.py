@@ -78,7 +78,7 @@ def moved_rows(station: Station) -> Iterator[Hypothesis]:
         yield told(
             "rows-shifted",
             f"{since} are read {shift:+d} further",
-            Change(rows=partial(_shifted, first=first, by=shift)),
+            Change(rows=partial(_shifted, first=first, by=shift, last=station.tensors[table].shape[0] - 1)),
         )
     if len(read) == len(wrong):
         pairs = ", ".join(f"{i} as {row}" for i, row in read.items())
@@ -135,8 +135,8 @@ def _same(ids: Array, *, first: int, row: int) -> Array:
     return np.where(ids >= first, row, ids)
 
 
-def _shifted(ids: Array, *, first: int, by: int) -> Array:
-    return np.where(ids >= first, ids + by, ids)
+def _shifted(ids: Array, *, first: int, by: int, last: int) -> Array:
+    return np.where(ids >= first, np.clip(ids + by, 0, last), ids)
 
 
 def _exchanged(ids: Array, *, read: Mapping[int, int]) -> Array:
