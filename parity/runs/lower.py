@@ -6,7 +6,8 @@ emulated on these weights (`parity.measure.lower`). What the storage costs is th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,40 @@ from parity.backends.outcome import Outcome
 from parity.backends.recipes import recipe_name
 from parity.errors import ParityError
 from parity.measure.lower import Lowered, lower_verdict, measure, price
-from parity.measure.station import Station
+from parity.measure.station import Station, Status
 from parity.measure.verdict import JUDGED, Verdict
 from parity.measure.yardstick import Truth, Yardstick
 from parity.traces import TraceBatch, batch_path, read_batch
 
 if TYPE_CHECKING:
     from parity.runs.model import ModelRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowerStation(Station):
+    """One tap of a run in a lower precision: decided by its emulation, not by float32's rounding."""
+
+    verdict: Verdict
+
+    @property
+    def status(self) -> Status:
+        """As decided."""
+        return self.verdict.status
+
+    @property
+    def value(self) -> float | None:
+        """The error in units of the emulated one."""
+        return self.verdict.value
+
+    @property
+    def limit(self) -> float | None:
+        """Its limit."""
+        return self.verdict.limit
+
+    @property
+    def message(self) -> str:
+        """In words."""
+        return self.verdict.message
 
 
 class Lower:
@@ -65,29 +93,50 @@ class Lower:
         recipe = recipe_name(row.name, precision)
         return (*jobs, self._emulated_job(row, recipe)) if recipe else tuple(jobs)
 
-    def judge(self, row: Runtime, outcome: Outcome, *, precision: str) -> dict[str, Verdict]:
+    def judge(
+        self,
+        row: Runtime,
+        outcome: Outcome,
+        *,
+        precision: str,
+        places: Sequence[int] | None = None,
+        taps: Collection[str] | None = None,
+        own: bool = True,
+    ) -> dict[str, Station]:
         """Judge a run station by station, in the order data flows.
 
         Args:
             row: the runtime.
-            outcome: of it, on all batches of the run.
+            outcome: of it.
             precision: what it claims (`default`: what it describes itself to have picked).
+            places: which of the run's batches it was run on; all unless said.
+            taps: the stations to look at; all that it shows unless said.
+            own: judge a float32 run's own errors too, which costs a walk of the oracle.
 
         Raises:
             ParityError: a reference could not be made; BrokenParity: the artifact's weights are not the source's.
         """
-        candidate = partial(_read, outcome)
-        steps = self._run(self._steps_job(row, outcome)) if precision in JUDGED else None
-        shown = [tap for tap in self._axes if tap not in outcome.unavailable]
+        chosen = tuple(self._places if places is None else places)
+        shown = [tap for tap in self._axes if tap not in outcome.unavailable and (taps is None or tap in taps)]
         yardstick = Yardstick(self._axes, [partial(self._truth, row, place) for place in self._places])
-        judge = partial(yardstick.judge, candidate, taps=shown)
-        if steps is not None:
-            return {tap: _told(station) for tap, station in judge(given=partial(_read, steps)).items()}
+        candidate = partial(_read_at, outcome, chosen)
+        judge = partial(yardstick.judge, candidate, taps=shown, batches=chosen)
+        if precision in JUDGED:
+            # Where a station is not shown, own noise of the next is unknown.
+            walked = self._run(self._steps_job(row, outcome)) if own and not outcome.unavailable else None
+            return judge(given=partial(_read_at, walked, chosen) if walked else None)
         stations, exact = judge(precision=precision), judge(precision="float32")
-        found = self._lowered(row, candidate, precision)
-        floors = {tap: yardstick.floor("accumulated", tap).rms for tap in shown}
+        found = self._lowered(row, candidate, precision, chosen)
         return {
-            tap: lower_verdict(station, found.get(tap), floor=floors[tap], float32=exact[tap])
+            tap: LowerStation(
+                tap,
+                station.measure,
+                None,
+                None,
+                verdict=lower_verdict(
+                    station, found.get(tap), floor=self._floor(yardstick, tap, chosen), float32=exact[tap]
+                ),
+            )
             for tap, station in stations.items()
         }
 
@@ -106,12 +155,18 @@ class Lower:
     def _places(self) -> range:
         return range(len(self._model.references.batches))
 
-    def _lowered(self, row: Runtime, candidate: partial[TraceBatch], precision: str) -> dict[str, Lowered]:
+    @staticmethod
+    def _floor(yardstick: Yardstick, tap: str, places: Sequence[int]) -> float:
+        return yardstick.floor("accumulated", tap, places).rms if places else 0.0
+
+    def _lowered(
+        self, row: Runtime, candidate: partial[TraceBatch], precision: str, places: Sequence[int]
+    ) -> dict[str, Lowered]:
         recipe = recipe_name(row.name, precision)
         if recipe is None:
             return {}
         emulated = self._run(self._emulated_job(row, recipe))
-        return measure(self._axes, candidate, partial(_read, self._oracle(row)), partial(_read, emulated), self._places)
+        return measure(self._axes, candidate, partial(_read, self._oracle(row)), partial(_read, emulated), places)
 
     def _truth(self, row: Runtime, place: int) -> Truth:
         references = self._model.references
@@ -129,7 +184,7 @@ class Lower:
         return self._job(row, "emulated", "float32", module="parity.backends.emulated", recipe=recipe)
 
     def _steps_job(self, row: Runtime, outcome: Outcome) -> Job:
-        traces = tuple(batch_path(outcome.traces, place) for place in self._places)
+        traces = tuple(batch_path(outcome.traces, place) for place in range(len(outcome.job.inputs)))
         taps = tuple(tap for tap in self._axes if tap not in outcome.unavailable)
         out = outcome.job.out.with_name("-".join(filter(None, [outcome.job.out.name, "steps", self._form(row)])))
         settings = self._settings(row)
@@ -172,6 +227,5 @@ def _read(outcome: Outcome, place: int) -> TraceBatch:
     return read_batch(batch_path(outcome.traces, place))
 
 
-def _told(station: Station) -> Verdict:
-    status = "fail" if station.status == "unjudged" else station.status
-    return Verdict(status, station.value, station.limit, station.message)
+def _read_at(outcome: Outcome, places: tuple[int, ...], place: int) -> TraceBatch:
+    return _read(outcome, places.index(place))
