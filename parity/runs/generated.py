@@ -146,7 +146,8 @@ class _Search:
         if name in self.unfit:
             return Answer(case, "report", self.unfit[name])
         if name not in self.counts or not self.counts[name]:
-            self.model.artifact(RUNTIMES[name].kind)  # raises what has kept it from being loaded
+            row = RUNTIMES[name]
+            self.model.artifact(row.kind, row.options)  # raises what has kept it from being loaded
             return Answer(case, "fail", "no generated batch was run")
         if name in self.shown:
             return self._broken(case, self.shown[name], self.found.shortest[name])

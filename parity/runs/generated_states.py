@@ -20,8 +20,8 @@ from parity.inputs.known import applicable, explained, read_known
 from parity.measure import floor as floors
 from parity.measure.aligned import fed_alike
 from parity.measure.station import Station
-from parity.measure.verdict import JUDGED
 from parity.measure.yardstick import Truth, Yardstick
+from parity.runs.lower import Lower
 from parity.runs.model import ModelRun
 from parity.runs.outline import references
 from parity.traces import TraceBatch
@@ -63,7 +63,7 @@ class States:
         self.lost: dict[str, tuple[Outcome, Batch | None]] = {}
         """Runtimes that died, and on which batch (None: while loading)."""
         self.unfit: dict[str, str] = {}
-        """Runtimes that do not compute in a precision that is judged."""
+        """Runtimes of lower precision or storage, whose yardstick is another."""
         self.skips: Counter[tuple[str, str]] = Counter()
         """Declared skips, by runtime and reason."""
         self._seen: dict[str, dict[str, Seen]] = {}
@@ -96,8 +96,10 @@ class States:
             except Lost as lost:
                 self._lose(name, lost.outcome, None)
                 continue
-            if precision not in JUDGED:
-                self.unfit[name] = f"computes in {precision}: measured by the fixed inputs, not searched"
+            if Lower.concerns(RUNTIMES[name], precision):
+                self.unfit[name] = (
+                    f"runs in {precision}: judged as a lower precision, by the fixed inputs alone"
+                )
                 self._lives.pop(name).close()
 
     def has(self, batch: Batch) -> bool:

@@ -96,7 +96,8 @@ def _states(model: ModelRun, case: CaseFile, path: Path) -> Replayed:
         token_types=config.token_types,
         where=path,
     )
-    model.artifact(row.kind) if row.kind != "source" else None
+    if row.kind != "source":
+        model.artifact(row.kind, row.options)  # without it the runtime could not be told from a sound one
     with closing(States(model, [row])) as live:
         live.load()
         seen = live.look(batch).get(row.name)
