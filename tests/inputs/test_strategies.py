@@ -166,8 +166,9 @@ def test_batches_shrink_to_one_row() -> None:
 
 def test_pieces_are_the_vocabularys_own() -> None:
     found = sample(strategies.vocabulary_texts(WORDS.vocab), 400)
-    assert any("##ing" in text for text in found)
-    assert any("helloмир" in text for text in found)
+    whole = ("hello", "##ing", "мир", "[unused1]", "中")
+    assert all(any(piece in text for text in found) for piece in whole)
+    assert any(one + other in text for text in found for one in whole for other in whole)
 
 
 @pytest.mark.parametrize("positions", [8, 64, 512])

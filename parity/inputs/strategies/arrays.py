@@ -16,7 +16,7 @@ from parity.tensorfile import Array
 MASKS = ("full", "right", "left", "holed")
 _COMMON = 24
 """Tokens of a usual row: floors of long rows are costly, and short rows are where odd ids stand out."""
-_RARELY = 5
+_RARELY = 3
 """One in so many batches has a single row of one of the lengths at the ends."""
 
 
