@@ -31,8 +31,12 @@ def _save_ir(folder: Path, change: Callable[[Any], Any], *, compress: bool = Fal
 
 
 def onnx_fp16(folder: Path) -> None:
-    """Every float32 initializer through float16."""
-    _save_onnx(folder, lambda model: _initializers(model, lambda name, x: x.astype(np.float16).astype(np.float32)))
+    """Every weight through float16; single numbers, such as the lowest one that hides what is masked, stay."""
+
+    def change(name: str, x: Any) -> Any:
+        return x.astype(np.float16).astype(np.float32) if x.ndim else x
+
+    _save_onnx(folder, lambda model: _initializers(model, change))
 
 
 def onnx_scale(folder: Path) -> None:
@@ -48,20 +52,17 @@ def onnx_dropout(folder: Path) -> None:
     """Dropout, in training mode, behind the embeddings."""
 
     def change(model: Any) -> None:
-        from onnx import TensorProto, helper
+        from onnx import helper, numpy_helper
 
         graph = model.graph
         at = next(number for number, node in enumerate(graph.node) if "embeddings" in node.output)
         inner = "embeddings.raw"
         graph.node[at].output[:] = [inner if name == "embeddings" else name for name in graph.node[at].output]
-        graph.initializer.extend(
-            [
-                helper.make_tensor("dropout.ratio", TensorProto.FLOAT, [], [0.1]),
-                helper.make_tensor("dropout.training", TensorProto.BOOL, [], [True]),
-            ]
-        )
+        for name, value in (("dropout.ratio", np.float32(0.1)), ("dropout.training", np.bool_(True))):
+            tensor = numpy_helper.from_array(np.asarray(value), name)
+            graph.node.insert(0, helper.make_node("Constant", [], [name], value=tensor))
         node = helper.make_node("Dropout", [inner, "dropout.ratio", "dropout.training"], ["embeddings"], seed=5)
-        graph.node.insert(at + 1, node)
+        graph.node.insert(at + 3, node)
 
     _save_onnx(folder, change)
 

@@ -23,24 +23,27 @@ FAULTS = (
         what="dropout of the attention's weights alone is left on", inject=Runtime("attention-dropout"),
     ),
     Fault(
+        # Ten bits of mantissa are float16's, too: what is no smaller than its normal numbers is rounded alike.
         id="U-02", variant="TF32", place="layer.0",
+        causes=("low-precision-arithmetic: TF32", "low-precision-arithmetic: rounded to float16"),
         what="products of inputs with ten bits of mantissa, claiming float32", inject=Runtime("tf32"),
     ),
     Fault(
         id="U-03", variant="bfloat16 products", place="layer.0",
+        causes=("low-precision-arithmetic: rounded to bfloat16",),
         what="products of bfloat16 inputs, as accelerators default to, claiming float32",
         inject=Runtime("bf16-products"),
     ),
     Fault(
-        id="U-04", variant="bfloat16", place="embeddings",
+        id="U-04", variant="bfloat16", place="embeddings", causes=("low-precision-arithmetic: bfloat16",),
         what="every module's result through bfloat16, claiming float32", inject=Runtime("bf16"),
     ),
     Fault(
-        id="U-04", variant="float16", place="embeddings",
+        id="U-04", variant="float16", place="embeddings", causes=("low-precision-arithmetic: float16",),
         what="every module's result through float16, claiming float32", inject=Runtime("fp16"),
     ),
     Fault(
-        id="U-04", variant="autocast", place="layer.0",
+        id="U-04", variant="autocast", place="layer.0", causes=("low-precision-arithmetic: bfloat16",),
         what="autocast to bfloat16, claiming float32", inject=Runtime("autocast"),
     ),
     Fault(
