@@ -54,10 +54,7 @@ class Trials:
             ParityError: the trial itself could not be made.
         """
         with tempfile.TemporaryDirectory(dir=self.bench.folder, prefix="fault-") as name:
-            try:
-                return self._ways[type(fault.inject)](fault, Path(name))
-            finally:
-                self._sweep()
+            return self._ways[type(fault.inject)](fault, Path(name))
 
     @cached_property
     def _ways(self) -> Mapping[type, Callable[[Any, Path], Seen]]:
@@ -255,9 +252,6 @@ class Trials:
         axes = {tap.name: tap.axes for tap in self.bench.outline.taps}
         parties = (outcome.traces, references.source.traces, references.oracle.traces)
         return objections(axes, *map(_batches, parties))
-
-    def _sweep(self) -> None:
-        """Steps and answers of jobs that nobody will ask for again."""
 
 
 def _refusal(attempt: Callable[[], object]) -> Seen:

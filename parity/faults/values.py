@@ -12,7 +12,7 @@ from parity.inputs.wordpiece import Casing
 from parity.tensorfile import Array
 from parity.traces import TraceBatch
 
-Verdict: TypeAlias = Literal["refused", "tap", "token ids", "invariance", "completeness", "weight proof", "equivalent"]
+Verdict: TypeAlias = Literal["refused", "tap", "token ids", "completeness", "weight proof", "equivalent"]
 """What is expected. `refused`: a message names `place`. `tap`: `place` is the first guilty station. `weight proof`:
 outputs are green, and the hashes are not. `equivalent`: no output can show it, and nothing may claim it."""
 
