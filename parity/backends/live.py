@@ -237,7 +237,7 @@ class _Here:
 
 def _guarded(batch: TraceBatch) -> TraceBatch:
     """The batch as a worker reads it: nobody may write on its arrays."""
-    views = [{name: array.view() for name, array in part.items()} for part in (batch.taps, batch.inputs)]
-    for view in (*views[0].values(), *views[1].values()):
+    taps, inputs = ({name: array.view() for name, array in part.items()} for part in (batch.taps, batch.inputs))
+    for view in (*taps.values(), *inputs.values()):
         view.flags.writeable = False
-    return TraceBatch(*views, batch.meta)
+    return TraceBatch(taps, inputs, batch.meta)

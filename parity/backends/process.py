@@ -35,9 +35,10 @@ class WorkerProcess:
         file = job.out / "job.json"
         job.write(file)
         reading, writing = os.pipe()
+        options = ["--phases", str(writing), *(["--serve"] if serve else [])]
         try:
             self._popen = subprocess.Popen(
-                [python, "-m", "parity.backends.worker", file, "--phases", str(writing), *(["--serve"] if serve else [])],
+                [python, "-m", "parity.backends.worker", file, *options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

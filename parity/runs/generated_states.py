@@ -97,9 +97,7 @@ class States:
                 self._lose(name, lost.outcome, None)
                 continue
             if Lower.concerns(RUNTIMES[name], precision):
-                self.unfit[name] = (
-                    f"runs in {precision}: judged as a lower precision, by the fixed inputs alone"
-                )
+                self.unfit[name] = f"runs in {precision}: judged as a lower precision, by the fixed inputs alone"
                 self._lives.pop(name).close()
 
     def has(self, batch: Batch) -> bool:

@@ -24,8 +24,9 @@ def of_texts(tokenizer: Tokenizer, *, positions: int, token_types: int, rows: in
     """Rows `[CLS] text [SEP]`, some as pairs, padded on the right."""
     short = mixed(tokenizer.vocab, longest=min(_COMMON, positions) * 2 // 3)
     line = weighted((15, short), (1, mixed(tokenizer.vocab, longest=400)))
-    alone = st.lists(st.tuples(line, st.none()), min_size=1, max_size=rows)
-    paired = st.lists(st.tuples(line, st.one_of(st.just(""), line)), min_size=1, max_size=rows)
+    single: st.SearchStrategy[tuple[str, str | None]] = st.tuples(line, st.none())
+    pair: st.SearchStrategy[tuple[str, str | None]] = st.tuples(line, st.one_of(st.just(""), line))
+    alone, paired = (st.lists(each, min_size=1, max_size=rows) for each in (single, pair))
     return weighted((3, alone), (1, paired)).map(lambda found: text_batch(tokenizer, found, positions, token_types))
 
 
