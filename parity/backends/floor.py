@@ -94,7 +94,7 @@ class FloorBackend:
             for tap, value in values.items():
                 axes = self._plan.axes.get(tap) or guess_axes(tap, value.shape[1:], inputs)
                 state = state_of(axes, value.shape[1:], inputs, tainted=walked.tainted(tap))
-                parts = _sums(value, state, UNIT / self._unit)
+                parts = sums(value, state, UNIT / self._unit)
                 found |= {name_of(kind, tap, part): array for part, array in parts.items()}
         return found
 
@@ -145,7 +145,7 @@ def state_of(axes: str, shape: tuple[int, ...], inputs: Mapping[str, Array], *, 
     return state
 
 
-def _sums(value: Array, state: Array, scale: float) -> Mapping[str, Array]:
+def sums(value: Array, state: Array, scale: float) -> Mapping[str, Array]:
     """The parts of one tap's floor on one row; `value` [1 + seeds, 1, ..., C], `state` [1, ...]."""
     noise = (value[1:].astype(np.float64) - value[0]) * scale
     squares: Array = np.square(noise).mean(axis=0) if len(noise) else np.zeros(value.shape[1:])

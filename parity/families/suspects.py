@@ -39,14 +39,16 @@ class FittedSuspect:
 
     kind: str
     sentence: str
-    """With `{value}`, `{error}` and `{usual}`."""
+    """With `{where}`, `{value}`, `{error}` and `{usual}`."""
     field: str
     step: float
     """What the number is moved by to see how the station answers."""
     least: float
     """No value below it is tried."""
     vague: str
-    """The sentence where the value is not identifiable, with `{usual}`."""
+    """The sentence where the value is not identifiable, with `{where}` and `{usual}`."""
+    role: str
+    """Role of a tensor that every stage reads which computes with the number: each may have another by itself."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class TableSuspect:
     """With `{shift}`."""
     table: str
     shifts: tuple[int, ...]
+    held: str
+    """What is added where rows beyond the table are its first or last, in place of those at its other end."""
 
 
 @dataclass(frozen=True)

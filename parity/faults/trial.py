@@ -93,7 +93,7 @@ class Trials:
 
         assert isinstance(fault.inject, Graph)
         row = RUNTIMES[fault.inject.runtime]
-        shutil.copytree(self.bench.model.artifact(row.kind), folder / "artifact")
+        shutil.copytree(self.bench.model.artifact(row.kind, row.options), folder / "artifact")
         EDITS[fault.inject.edit](folder / "artifact")
         return self.judged(self.bench.job(row, out=self.out(folder), artifact=folder / "artifact"))
 

@@ -92,12 +92,12 @@ def test_every_kind_of_failure_has_its_exit_code_and_one_line(
 def test_a_conversion_that_is_stopped_leaves_nothing(tmp_path: Path, number: int) -> None:
     source = write_source(tmp_path / "source")
     code = """
-import sys, time
+import os, sys, time
 import parity.artifacts.stream as stream
 from parity.cli import main
 plain = stream.sha256_array
 def slow(array):
-    print("working", flush=True)
+    os.write(1, b"working\\n")  # whole, whichever thread
     time.sleep(0.2)
     return plain(array)
 stream.sha256_array = slow

@@ -63,7 +63,9 @@ def with_weights(run: Run, change: Callable[[dict[str, np.ndarray]], None]) -> N
 def test_a_sound_conversion_holds_and_everything_is_counted(begin: Callable[..., Run]) -> None:
     run = begin()
     answers = ask(run, lambda case: case.backend != "transformers" and case.question != "artifacts")
-    assert {answer.status for answer in answers.values()} == {"pass"}
+    skipped = {question for (question, _), answer in answers.items() if answer.status == "skip"}
+    assert skipped <= {"regression"}, "no input broke anything yet"
+    assert {answer.status for answer in answers.values()} <= {"pass", "skip"}
     assert run.finish(0)
     assert run.summary[0].startswith("parity holds (rubert is a stand-in: ")
     rows = list(csv.DictReader((run.folder / "deviations.csv").open(encoding="utf-8")))

@@ -12,8 +12,9 @@ from scipy.optimize import linear_sum_assignment
 from parity.backends.diagnosis.hypothesis import IS, Change, Hypothesis
 from parity.backends.diagnosis.original import layer_of
 from parity.backends.diagnosis.station import Station
+from parity.backends.executors.rounded import rounding
 from parity.families.values import Variable
-from parity.tensorfile import Array, numpy_dtype
+from parity.tensorfile import Array
 
 _DROPPED, _DOUBLED = Change(np.zeros_like, local=True), Change(lambda w: 2 * w, local=True)
 _ONES = Change(np.ones_like, local=True)
@@ -49,10 +50,16 @@ def _family(station: Station) -> Iterator[Hypothesis]:
             yield Hypothesis(other.kind, other.sentence, config=other.fields, erf_slope=other.erf_slope)
     for table in suspects.tables:
         if table.table in station.tensors:
+            last = station.tensors[table.table].shape[0] - 1
             for shift in table.shifts:
-                change = Change(rows=partial(np.add, shift))
                 told = table.sentence.format(shift=shift)
-                yield Hypothesis(table.kind, told, (table.table,), {table.table: change})
+                for how, rows in ((told, partial(np.add, shift)), (told + table.held, _held(shift, last))):
+                    yield Hypothesis(table.kind, how, (table.table,), {table.table: Change(rows=rows)})
+
+
+def _held(shift: int, last: int) -> Callable[[Array], Array]:
+    """Row numbers moved, but not beyond the table."""
+    return lambda rows: np.clip(rows + shift, 0, last)
 
 
 def _transposed(tensors: Mapping[str, Variable]) -> Iterator[Hypothesis]:
@@ -154,10 +161,6 @@ def _precision(tensors: Mapping[str, Variable]) -> Iterator[Hypothesis]:
                 yield Hypothesis("low-precision-weights", told, group, dict.fromkeys(group, change))
 
 
-def _through(dtype: str) -> Callable[[Array], Array]:
-    return lambda w: w.astype(numpy_dtype(dtype)).astype(np.float32)
-
-
 def _integer(axis: int | None) -> Callable[[Array], Array]:
     """Symmetric, 127 steps to the largest magnitude of the tensor, or of each slice across `axis`."""
 
@@ -172,7 +175,7 @@ def _integer(axis: int | None) -> Callable[[Array], Array]:
 
 _FLOATS = ("float16", "bfloat16")
 FORMATS: Mapping[str, Callable[[Array], Array]] = {
-    **{name: _through(name) for name in _FLOATS},
+    **{name: rounding(name) for name in _FLOATS},
     "int8 per tensor": _integer(None),
     "int8 per column": _integer(0),
     "int8 per row": _integer(-1),

@@ -41,11 +41,16 @@ def fits(station: Station) -> Iterator[Fit]:
     """Numbers of the config that the family suspects, and factors on tensors and stages."""
     for suspect in station.original.family.suspects.fitted:
         usual = float(getattr(station.original.config, suspect.field))
+        stages = [name for name, read in station.reads.items() if any(_role(station, n) == suspect.role for n in read)]
+        for within in ("", *stages) if len(stages) > 1 else ("",):
+            where = f" in {within}" if within else ""
 
-        def config(value: float, suspect: FittedSuspect = suspect) -> Hypothesis:
-            return Hypothesis(suspect.kind, suspect.sentence, config={suspect.field: value})
+            def config(value: float, suspect: FittedSuspect = suspect, within: str = within) -> Hypothesis:
+                subject = (within,) if within else ()
+                return Hypothesis(suspect.kind, "", subject, config={suspect.field: value}, within=within)
 
-        yield Fit(config, usual, suspect.step, suspect.least, suspect.sentence, suspect.vague)
+            told, vague = (text.replace("{where}", where) for text in (suspect.sentence, suspect.vague))
+            yield Fit(config, usual, suspect.step, suspect.least, told, vague)
     for stage in station.segment:
 
         def scaled(value: float, name: str = stage.name) -> Hypothesis:
@@ -58,6 +63,11 @@ def fits(station: Station) -> Iterator[Fit]:
             return Hypothesis("scale", "", (name,), {name: Change(lambda w: w * value, local=True)})
 
         yield Fit(times, 1.0, 1e-4, told="{subject} is {value} +- {error} times what it should be")
+
+
+def _role(station: Station, name: str) -> str:
+    variable = station.tensors.get(name)
+    return variable.role if variable else ""
 
 
 def first_order(station: Station, chosen: Iterable[Fit]) -> Iterator[Fit]:

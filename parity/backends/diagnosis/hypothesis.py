@@ -56,6 +56,8 @@ class Hypothesis:
     weights: Mapping[str, Change] = field(default_factory=dict)
     inputs: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    within: str = ""
+    """The only stage that is computed under that config; all of them unless said."""
     erf_slope: float | None = None
     scale: Mapping[str, float] = field(default_factory=dict)
     """Factors on values of stages."""
@@ -67,16 +69,21 @@ class Hypothesis:
     @property
     def elsewhere(self) -> bool:
         """Alters what no tensor and no input tells: every stage may be another."""
-        return bool(self.config) or self.erf_slope is not None
+        return bool(self.config and not self.within) or self.erf_slope is not None
 
 
 NOTHING = Hypothesis("none", "")
 """The reference as it is."""
 
 
+def fed(hypothesis: Hypothesis, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """The inputs that it alters."""
+    return hypothesis.inputs(inputs) if hypothesis.inputs else {}
+
+
 def join(one: Hypothesis, other: Hypothesis) -> Hypothesis | None:
     """Both at once; None where they alter the same thing."""
-    clash = one.weights.keys() & other.weights.keys() or one.config.keys() & other.config.keys()
+    clash = one.weights.keys() & other.weights.keys() or (one.config and other.config)
     if clash or (one.inputs and other.inputs) or one.passes or other.passes:
         return None
     return Hypothesis(
@@ -85,7 +92,8 @@ def join(one: Hypothesis, other: Hypothesis) -> Hypothesis | None:
         subject=(*one.subject, *other.subject),
         weights={**one.weights, **other.weights},
         inputs=one.inputs or other.inputs,
-        config={**one.config, **other.config},
+        config=one.config or other.config,
+        within=one.within or other.within,
         erf_slope=other.erf_slope if one.erf_slope is None else one.erf_slope,
         scale={**one.scale, **other.scale},
     )

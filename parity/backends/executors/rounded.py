@@ -7,6 +7,7 @@ dense layer ends behind its bias, a norm or an activation where its stage ends, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -16,8 +17,24 @@ from parity.backends.executors.numpy_ops import NumpyOps, Read
 from parity.ops import Ops, Stage, Tensor
 from parity.tensorfile import Array, numpy_dtype
 
-Scope: TypeAlias = Literal["results", "products"]
+Scope: TypeAlias = Literal["results", "products", "factors"]
 _FLOAT32: Final = np.dtype(np.float32)
+
+
+def rounding(name: str) -> Callable[[Array], Array]:
+    """To nearest, ties to even, in the dtype of that name or in TF32 (float32's exponents, ten bits); gives float32."""
+    dtype = None if name == "TF32" else numpy_dtype(name)
+
+    def rounded(x: Array) -> Array:
+        if dtype is None:
+            bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+            kept = (bits + np.uint32(0xFFF) + ((bits >> np.uint32(13)) & np.uint32(1))) & np.uint32(0xFFFFE000)
+            found: Array = kept.view(np.float32).reshape(np.shape(x))
+            return found
+        with np.errstate(over="ignore"):
+            return x.astype(dtype).astype(np.float32)
+
+    return rounded
 
 
 @dataclass(frozen=True)
@@ -60,10 +77,11 @@ class Recipe:
 
     provenance: str
     rounding: str | None = None
-    """The dtype that is rounded to; None where only integers are quantised."""
+    """What is rounded to, as `rounding` names it; None where only integers are quantised."""
     scope: Scope = "results"
     """`results`: of every kernel, and the weights. `products`: factors and results of matrix products, and what is
-    computed from them before a norm, a softmax or a residual sum, which stay float32 (mixed precision)."""
+    computed from them before a norm, a softmax or a residual sum, which stay float32 (mixed precision). `factors`: of
+    matrix products alone."""
     rounded_before_activation: bool = True
     """A dense layer's result is rounded before its activation as well; False where the two are one kernel."""
     outputs: bool = True
@@ -85,7 +103,7 @@ class RoundedOps(NumpyOps):
     def __init__(self, read: Read, recipe: Recipe) -> None:
         super().__init__(read, _FLOAT32)
         self._recipe = recipe
-        self._dtype_of_results = None if recipe.rounding is None else numpy_dtype(recipe.rounding)
+        self._rounding = None if recipe.rounding is None else rounding(recipe.rounding)
         self._everything = recipe.scope == "results" and recipe.rounding is not None
         self._names: dict[int, str] = {}
         self._products: dict[int, Array] = {}
@@ -105,7 +123,7 @@ class RoundedOps(NumpyOps):
             self._in_norm = self._has_product = False
             value = stage.fn(ops, *values)
             rounds = self._everything or (self._has_product and not self._in_norm)
-            return self._round(value) if rounds and (self._recipe.outputs or not output) else value
+            return self._result(value) if rounds and (self._recipe.outputs or not output) else value
 
         return Stage(stage.name, stage.needs, fn)
 
@@ -127,7 +145,7 @@ class RoundedOps(NumpyOps):
         self._has_product = True
         name = self._names.get(id(b))
         if name is None:
-            return self._round(super().matmul(self._factor(a), self._factor(b), transpose_b=transpose_b))
+            return self._result(super().matmul(self._factor(a), self._factor(b), transpose_b=transpose_b))
         left, right = a.reshape(-1, a.shape[-1]), b  # flat: NumpyOps would come back here with its parts
         if name not in self._tables or self._recipe.vocabulary:
             left = self._factor(left if self._recipe.activation is None else self._recipe.activation(left))
@@ -141,8 +159,8 @@ class RoundedOps(NumpyOps):
         """A sum; rounded where two tensors meet, or a dense layer's product and its bias."""
         if id(a) in self._products:
             self._products.clear()
-            total = super().add(a, self._factor(b))
-            return self._round(total) if self._recipe.rounded_before_activation else total
+            total = super().add(a, b if self._recipe.scope == "factors" else self._factor(b))
+            return self._result(total) if self._recipe.rounded_before_activation else total
         total = super().add(a, b)
         return self._round(total) if self._everything and _wide(a) and _wide(b) else total
 
@@ -165,11 +183,11 @@ class RoundedOps(NumpyOps):
             self._kept["factor", name] = self._factor(quantised)
         return self._kept["factor", name]
 
+    def _result(self, x: Array) -> Array:
+        return x if self._recipe.scope == "factors" else self._round(x)
+
     def _round(self, x: Array) -> Array:
-        if self._dtype_of_results is None:
-            return x
-        rounded: Array = x.astype(self._dtype_of_results).astype(np.float32)
-        return rounded
+        return x if self._rounding is None else self._rounding(x)
 
 
 def _wide(x: Array) -> bool:

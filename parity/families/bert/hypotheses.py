@@ -66,11 +66,12 @@ SUSPECTS = Suspects(
     fitted=(
         FittedSuspect(
             "epsilon",
-            "LayerNorm uses epsilon {value} +- {error}, not {usual}",
+            "LayerNorm{where} uses epsilon {value} +- {error}, not {usual}",
             "epsilon",
             step=1e-7,
             least=1e-30,
-            vague="LayerNorm uses another epsilon than {usual} (its value is not identifiable)",
+            vague="LayerNorm{where} uses another epsilon than {usual} (its value is not identifiable)",
+            role="gamma",
         ),
     ),
     tables=(
@@ -79,6 +80,7 @@ SUSPECTS = Suspects(
             "positions are counted from {shift} on",
             "bert/embeddings/position_embeddings",
             (1, 2, -1),
+            ", and what lies beyond the table is its outermost row",
         ),
     ),
     vocabulary="bert/embeddings/word_embeddings",
