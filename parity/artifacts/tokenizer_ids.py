@@ -9,12 +9,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import pairwise
 from pathlib import Path
 
 from parity.errors import MissingRuntime, ParityError
-from parity.inputs.wordpiece import Tokenizer
+from parity.inputs.wordpiece import Encoded, Tokenizer
 
 Ids = list[list[int]]
+Row = tuple[str, str | None]
+"""A text, and the second of a pair."""
 
 # In a process of its own: importing transformers takes seconds and may import a framework.
 _TRANSFORMERS = """
@@ -22,8 +25,9 @@ import json, sys
 from transformers import AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1], local_files_only=True)
 for line in sys.stdin:
-    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in json.loads(line)]
-    print(json.dumps(ids), flush=True)
+    special, rows = json.loads(line)
+    found = [tokenizer(text, pair, add_special_tokens=special, truncation=False) for text, pair in rows]
+    print(json.dumps([[one["input_ids"], one["token_type_ids"]] for one in found]), flush=True)
 """
 
 
@@ -44,6 +48,11 @@ class Tokenizers:
     def ids(self, texts: Sequence[str]) -> Ids:
         """Token ids of each text, no special tokens added."""
         return [list(one.ids) for one in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def rows(self, rows: Sequence[Row]) -> list[Encoded]:
+        """Texts and pairs as a model is fed them, special tokens added."""
+        found = self._tokenizer.encode_batch([text if pair is None else (text, pair) for text, pair in rows])
+        return [Encoded(tuple(one.ids), tuple(one.type_ids)) for one in found]
 
     def close(self) -> None:
         """Nothing is left open."""
@@ -80,10 +89,21 @@ class Transformers:
         Raises:
             ParityError: it failed.
         """
+        return [ids for ids, _ in self._ask([(text, None) for text in texts], special=False)]
+
+    def rows(self, rows: Sequence[Row]) -> list[Encoded]:
+        """Texts and pairs as a model is fed them, special tokens added.
+
+        Raises:
+            ParityError: it failed.
+        """
+        return [Encoded(tuple(ids), tuple(types)) for ids, types in self._ask(rows, special=True)]
+
+    def _ask(self, rows: Sequence[Row], *, special: bool) -> list[Ids]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(list(texts)) + "\n")
+            self._process.stdin.write(json.dumps([special, list(rows)]) + "\n")
             self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
@@ -91,8 +111,8 @@ class Transformers:
             self._said.seek(0)
             last = (self._said.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
             raise ParityError(f"AutoTokenizer failed: {last}", where=self._folder, remedy="convert again")
-        ids: Ids = json.loads(line)
-        return ids
+        found: list[Ids] = json.loads(line)
+        return found
 
     def close(self) -> None:
         """End the process; a second call does nothing."""
@@ -106,6 +126,30 @@ LIBRARIES: Mapping[str, Callable[[Path], Tokenizers | Transformers]] = {
     "tokenizers": Tokenizers,
     "transformers": Transformers,
 }
+
+
+def first_other_row(tokenizer: Tokenizer, library: Tokenizers | Transformers, texts: Sequence[str]) -> str | None:
+    """What surrounds texts: the first text, alone or with its neighbour, that is not fed as the source would feed it.
+
+    Returns:
+        In words, the row with other special tokens or other token types; None if there is none.
+
+    Raises:
+        ParityError: the library failed.
+    """
+    rows: list[Row] = [*((text, None) for text in texts), *pairwise(texts)]
+    for (text, pair), theirs in zip(rows, library.rows(rows), strict=True):
+        ours = tokenizer.encode(text, pair, max_length=sys.maxsize)
+        if ours != theirs:
+            row = repr(text) if pair is None else f"{text!r} with {pair!r}"
+            return f"{row} is fed {_told(theirs)}, by the source's rules {_told(ours)}"
+    return None
+
+
+def _told(row: Encoded) -> str:
+    ids = [str(number) for number in row.input_ids]
+    shown = [*ids[:3], "…", *ids[-3:]] if len(ids) > 7 else ids
+    return f"{' '.join(shown)} with {sum(row.token_type_ids)} of {len(ids)} in the second segment"
 
 
 def by_tokenizers(folder: Path, texts: Sequence[str]) -> Ids:

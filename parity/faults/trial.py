@@ -16,7 +16,7 @@ import numpy as np
 
 from parity.artifacts.convert import convert
 from parity.artifacts.source import Choices, understand
-from parity.artifacts.tokenizer_ids import by_tokenizers, first_difference
+from parity.artifacts.tokenizer_ids import Tokenizers, first_difference, first_other_row
 from parity.artifacts.verify import verify
 from parity.backends import RUNTIMES
 from parity.backends.job import Job
@@ -123,15 +123,21 @@ class Trials:
         casing = self._casing
         texts = fault.inject.texts
         tokenizer = self.bench.model.tokenizer
-        sound = first_difference(tokenizer, texts, by_tokenizers(self.pytorch, texts))
-        if sound[0]:
-            raise ParityError("the sound tokenizer differs on the texts of a fault", got=sound[1])
+
+        def difference(found: Path) -> str:
+            library = Tokenizers(found)
+            told = first_difference(tokenizer, texts, library.ids(texts))[1]
+            return told or first_other_row(tokenizer, library, texts) or ""
+
+        sound = difference(self.pytorch)
+        if sound:
+            raise ParityError("the sound tokenizer differs on the texts of a fault", got=sound)
         path = folder / "tokenizer.json"
         edited = json.loads((self.pytorch / path.name).read_text(encoding="utf-8"))
         fault.inject.edit(edited, casing)
         path.write_text(json.dumps(edited, ensure_ascii=False), encoding="utf-8")
-        count, told = first_difference(tokenizer, texts, by_tokenizers(folder, texts))
-        return Seen("token ids", message=told) if count else Seen("equivalent")
+        told = difference(folder)
+        return Seen("token ids", message=told) if told else Seen("equivalent")
 
     def _inputs(self, fault: Fault, folder: Path) -> Seen:
         assert isinstance(fault.inject, Inputs)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from parity.artifacts.proof import TensorProof, read_proof
 from parity.artifacts.reload import reload
-from parity.artifacts.tokenizer_ids import by_tokenizers, by_transformers, first_difference
+from parity.artifacts.tokenizer_ids import LIBRARIES, first_difference, first_other_row
 from parity.artifacts.verify import verify
 from parity.backends import RUNTIMES, Runtime
 from parity.errors import BrokenParity, MissingRuntime, ParityError
@@ -74,12 +75,14 @@ def _tokenization(case: Case, model: ModelRun, judging: Judging) -> Answer:
         return _spacy_ids(case, model, judging)
     texts = list(dict.fromkeys([*sentences(), *(text for batch in model.batches for text in batch.texts or ())]))
     folder = model.artifact("pytorch")
-    with model.times.stage("tokenization", case.backend):
-        ids = {"tokenizers": by_tokenizers, "transformers": by_transformers}[case.backend](folder, texts)
-        count, first = first_difference(model.tokenizer, texts, ids)
+    with model.times.stage("tokenization", case.backend), closing(LIBRARIES[case.backend](folder)) as library:
+        count, first = first_difference(model.tokenizer, texts, library.ids(texts))
+        other = None if count else first_other_row(model.tokenizer, library, texts)
     if count:
         return Answer(case, "fail", f"{count} of {len(texts)} texts get other ids, the first: {first}")
-    return Answer(case, "pass", f"{len(texts)} texts get the source's ids")
+    if other is not None:
+        return Answer(case, "fail", f"special tokens or segments are not the source's: {other}")
+    return Answer(case, "pass", f"{len(texts)} texts get the source's ids, and their pairs its segments")
 
 
 def _spacy_ids(case: Case, model: ModelRun, judging: Judging) -> Answer:

@@ -43,6 +43,21 @@ def _no_normalizer(tokenizer: dict[str, Any], casing: Casing) -> None:
     tokenizer["normalizer"] = None
 
 
+def _first_is_101(tokenizer: dict[str, Any], casing: Casing) -> None:
+    first = tokenizer["post_processor"]["special_tokens"]["[CLS]"]
+    first["ids"] = [102 if first["ids"] == [101] else 101]
+
+
+def _no_last(tokenizer: dict[str, Any], casing: Casing) -> None:
+    for shape in ("single", "pair"):
+        tokenizer["post_processor"][shape].pop()
+
+
+def _one_segment(tokenizer: dict[str, Any], casing: Casing) -> None:
+    for (part,) in (piece.values() for piece in tokenizer["post_processor"]["pair"]):
+        part["type_id"] = 0
+
+
 def _short_words(tokenizer: dict[str, Any], casing: Casing) -> None:
     tokenizer["model"]["max_input_chars_per_word"] = 100
 
@@ -99,11 +114,23 @@ FAULTS = (
         what="[CLS] is taken to be 101 (102 where it is 101)", inject=Runtime("first-id-101-told"),
     ),
     Fault(
+        id="K-07", variant="101 in the file", verdict="token ids",
+        what="tokenizer.json puts 101 before a text (102 where it is 101)", inject=Tokens(_first_is_101, _ANY),
+    ),
+    Fault(
         id="K-12", variant="not normalised", verdict="token ids",
         what="one way in does not normalise", inject=Tokens(_no_normalizer, (*_ANY, *_MARKS, *_CHINESE)),
     ),
     Fault(
         id="K-13", variant="no [CLS]", verdict="token ids",
         what="[CLS] is not put before the text", inject=Runtime("no-special-ids-told"),
+    ),
+    Fault(
+        id="K-13", variant="no [SEP]", verdict="token ids",
+        what="tokenizer.json puts no [SEP] behind a text", inject=Tokens(_no_last, _ANY),
+    ),
+    Fault(
+        id="K-13", variant="one segment", verdict="token ids",
+        what="tokenizer.json puts both texts of a pair into the first segment", inject=Tokens(_one_segment, _ANY),
     ),
 )  # fmt: skip
