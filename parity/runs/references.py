@@ -118,13 +118,18 @@ class References:
         axes = {tap.name: tap.axes for tap in self._stations}
         return Yardstick(axes, [partial(self._truth, place) for place in range(len(self.batches))])
 
-    def steps(self, outcome: Outcome) -> tuple[Outcome, tuple[str, ...]]:
+    def steps(self, outcome: Outcome, places: Sequence[int]) -> tuple[Outcome, tuple[str, ...]]:
         """The oracle's steps on a runtime's own inputs to them, and the stations for which that tells its own error.
+
+        Args:
+            outcome: of the runtime.
+            places: the batches it was run on.
 
         Raises:
             ParityError: the walk failed.
         """
-        shown = [tap for tap in self.taps if tap not in outcome.unavailable]
+        misshapen = self._misshapen(outcome, places)
+        shown = [tap for tap in self.taps if tap not in outcome.unavailable and tap not in misshapen]
         config, head = self._model.outline.config, self._model.outline.head
         stages = family(self._model.outline.family).stages(config, head)
         # Own noise begins anew at every station of the run: where one is not shown, the next one's is unknown.
@@ -178,7 +183,7 @@ class References:
         self, outcome: Outcome, chosen: tuple[int, ...], *, precision: str, taps: Collection[str] | None, own: bool
     ) -> Iterator[Callable[[tuple[int, ...]], dict[str, Station]]]:
         at = {place: number for number, place in enumerate(chosen)}
-        steps, owned = self.steps(outcome) if own else (None, ())
+        steps, owned = self.steps(outcome, chosen) if own else (None, ())
         self._prepare()
         shown = [tap for tap in self.taps if tap not in outcome.unavailable and (taps is None or tap in taps)]
 
@@ -199,6 +204,18 @@ class References:
             yield judge
         if steps is not None:
             shutil.rmtree(steps.job.out, ignore_errors=True)
+
+    def _misshapen(self, outcome: Outcome, places: Sequence[int]) -> set[str]:
+        """Taps that cannot be handed on, because some batch shows none or one of another shape."""
+        found = set[str]()
+        for number, place in enumerate(places):
+            trace = read_batch(batch_path(outcome.traces, number))
+            if trace.skipped is None:
+                oracle = read_batch(batch_path(self.oracle.traces, place)).taps
+                found |= {
+                    tap for tap in self.taps if tap not in trace.taps or trace.taps[tap].shape != oracle[tap].shape
+                }
+        return found
 
     def _prepare(self) -> None:
         """Whatever has to run, runs before the comparison's clock does."""
