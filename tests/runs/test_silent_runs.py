@@ -107,16 +107,9 @@ def test_a_wrong_value_is_red_at_its_tap(habit: str, judged: Judge) -> None:
     holds, answers, said = judged(habit)
     assert not holds
     assert "broken" in said
-    red = [tap for (question, tap), answer in answers.items() if question in STATIONS and answer.status == "fail"]
-    assert "layer.1" in red  # what comes behind it may be red too: it was fed this
-
-
-@pytest.mark.parametrize("habit", ["wrong shape", "wrong dtype", "NaN", "infinite"])
-def test_what_cannot_be_handed_on_accuses_nobody_before_it(habit: str, judged: Judge) -> None:
-    _, answers, _ = judged(habit)
-    found = {tap: answer for (question, tap), answer in answers.items() if question in STATIONS}
-    assert [found[tap].status for tap in ("embeddings", "layer.0", "layer.1")] == ["pass", "pass", "fail"]
-    assert "oracle" not in found["layer.1"].message.split("again:")[0] or "finite" in found["layer.1"].message
+    found = {tap: answer.status for (question, tap), answer in answers.items() if question in STATIONS}
+    # What comes behind it may be red too: it was fed this.
+    assert [found[tap] for tap in ("embeddings", "layer.0", "layer.1")] == ["pass", "pass", "fail"]
 
 
 @pytest.mark.parametrize("habit", ["missing output", "surplus output", "no output at all", "an exception"])
