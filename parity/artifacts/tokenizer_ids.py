@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -150,25 +150,6 @@ def _told(row: Encoded) -> str:
     ids = [str(number) for number in row.input_ids]
     shown = [*ids[:3], "…", *ids[-3:]] if len(ids) > 7 else ids
     return f"{' '.join(shown)} with {sum(row.token_type_ids)} of {len(ids)} in the second segment"
-
-
-def by_tokenizers(folder: Path, texts: Sequence[str]) -> Ids:
-    """Token ids by the library `tokenizers` alone, from tokenizer.json.
-
-    Raises:
-        MissingRuntime: the library is not installed.
-    """
-    return Tokenizers(folder).ids(texts)
-
-
-def by_transformers(folder: Path, texts: Sequence[str]) -> Ids:
-    """Token ids by transformers' AutoTokenizer, as a user gets it.
-
-    Raises:
-        ParityError: it fails; MissingRuntime: it is not installed.
-    """
-    with closing(Transformers(folder)) as library:
-        return library.ids(texts)
 
 
 def first_difference(tokenizer: Tokenizer, texts: Sequence[str], ids: Ids) -> tuple[int, str]:

@@ -13,7 +13,7 @@ import pytest
 from small_bert import CYRILLIC, ERF, VOCAB, write_source
 
 from parity.artifacts import Choices, convert_checkpoint
-from parity.artifacts.tokenizer_ids import LIBRARIES, by_tokenizers, by_transformers, first_difference, first_other_row
+from parity.artifacts.tokenizer_ids import LIBRARIES, first_difference, first_other_row
 from parity.artifacts.tokenizer_rules import normalizer, pre_tokenizer
 from parity.errors import MissingRuntime, ParityError
 from parity.inputs.normalise import words
@@ -47,13 +47,18 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Path, str], 
     return made
 
 
+def by(library: str, folder: Path, texts: list[str]) -> list[list[int]]:
+    with closing(LIBRARIES[library](folder)) as opened:
+        return opened.ids(texts)
+
+
 @pytest.mark.parametrize(("case", "mode"), CASES, ids=lambda x: x if isinstance(x, str) else x.name)
 def test_ids_are_the_originals_but_for_the_documented_cases(
     folders: dict[tuple[Path, str], Path], case: Path, mode: str
 ) -> None:
     texts = [item["text"] for item in items(case)]
     assert len(texts) == 232
-    got = by_tokenizers(folders[case, mode], texts)
+    got = by("tokenizers", folders[case, mode], texts)
     different = {item["text"] for item, ids in zip(items(case), got, strict=True) if item[mode]["ids"] != ids}
     assert different == DOCUMENTED
 
@@ -62,11 +67,11 @@ def test_a_golden_is_converted_with_the_casing_it_was_trained_with(converted: di
     for case, mode in ((ERF, "lower"), (CYRILLIC, "cased")):
         texts = [item["text"] for item in items(case) if item["text"] not in DOCUMENTED]
         expected = [item[mode]["ids"] for item in items(case) if item["text"] not in DOCUMENTED]
-        assert by_tokenizers(converted[case], texts) == expected
+        assert by("tokenizers", converted[case], texts) == expected
 
 
 def test_capitals_and_letters_with_marks_survive_in_a_cased_model(converted: dict[Path, Path]) -> None:
-    upper, lower, yo, ye = by_tokenizers(converted[CYRILLIC], ["Привет", "привет", "ёж", "еж"])
+    upper, lower, yo, ye = by("tokenizers", converted[CYRILLIC], ["Привет", "привет", "ёж", "еж"])
     assert upper != lower
     assert yo != ye
 
@@ -74,7 +79,7 @@ def test_capitals_and_letters_with_marks_survive_in_a_cased_model(converted: dic
 def test_danish_letters_survive_where_the_vocabulary_has_them(tmp_path: Path) -> None:
     vocab = (*VOCAB[:-4], "sål", "sal", "å", "##å")
     convert_checkpoint(str(write_source(tmp_path / "source", vocab=vocab)), tmp_path / "out")
-    sole, capital, hall = by_tokenizers(tmp_path / "out", ["sål", "SÅL", "sal"])
+    sole, capital, hall = by("tokenizers", tmp_path / "out", ["sål", "SÅL", "sal"])
     assert sole == capital == [vocab.index("sål")]
     assert hall == [vocab.index("sal")]
 
@@ -83,7 +88,7 @@ def test_the_longest_word_is_the_originals(converted: dict[Path, Path]) -> None:
     said = json.loads((converted[ERF] / "tokenizer.json").read_text())
     assert said["model"]["max_input_chars_per_word"] == 200
     tokens = read_vocab(ERF / "vocab.txt").ids
-    letters = [by_tokenizers(converted[ERF], ["a" * count])[0] for count in (150, 200, 201)]
+    letters = [by("tokenizers", converted[ERF], ["a" * count])[0] for count in (150, 200, 201)]
     assert letters[0] != [tokens["[UNK]"]] != letters[1]
     assert letters[2] == [tokens["[UNK]"]]
 
@@ -160,7 +165,7 @@ def test_a_process_that_fails_is_heard(tmp_path: Path, monkeypatch: pytest.Monke
     (stand_in / "__init__.py").write_text("raise SystemExit('no such thing')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ParityError, match="AutoTokenizer failed: no such thing; convert again"):
-        by_transformers(tmp_path, ["hello"])
+        by("transformers", tmp_path, ["hello"])
 
 
 def test_without_transformers_the_pip_line_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +173,7 @@ def test_without_transformers_the_pip_line_is_told(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingRuntime, match="pip install"):
-        by_transformers(tmp_path, ["hello"])
+        by("transformers", tmp_path, ["hello"])
 
 
 # Each of these got other words from the library's own BertNormalizer and BertPreTokenizer.
