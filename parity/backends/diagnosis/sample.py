@@ -152,7 +152,9 @@ def _choose(badness: Array, cost: Array) -> list[int]:
         chosen.append(int(index))
         spent += float(cost[index])
     others = [int(index) for index in np.arange(len(badness)) if index not in chosen]
-    stride = max(1, int(np.ceil(sum(float(cost[i]) for i in others) / max(1.0 - spent, 1e-9))))
+    wanted = sum(float(cost[index]) for index in others) / max(1.0 - spent, 1e-9)
+    # A long row alone may have spent everything: no stride is then wide enough.
+    stride = min(max(1, int(np.ceil(wanted))), max(1, len(others)))
     for index in (i for start in range(stride) for i in others[start::stride]):
         if spent + cost[index] <= 1.0:
             chosen.append(index)
