@@ -25,6 +25,8 @@ from parity.measure.limits import Groups
 from parity.traces import read_batch
 
 __all__ = ["Cause", "Diagnosis", "diagnose"]
+SEARCHED = 3
+"""Stations that are searched in vain before others are only asked whether they have what explains another."""
 
 
 def diagnose(reference: Job, *, candidate: Sequence[Path], stations: Sequence[str], groups: Groups) -> Diagnosis:
@@ -56,6 +58,7 @@ def _diagnose(original: Original, paths: Sequence[Path], stations: Sequence[str]
     shift = shifted(original, paths, stations, traced, groups)
     found: dict[str, list[Found]] = {}
     unknown: dict[str, str] = {}
+    passed_over = list[str]()
     earlier: list[Hypothesis] = []
     tried, guilty, before = 0, list[str](), 0.0
     for tap in stations:
@@ -69,14 +72,17 @@ def _diagnose(original: Original, paths: Sequence[Path], stations: Sequence[str]
         if not search.guilty:
             continue
         guilty.append(tap)
-        explained = search.run(earlier)
+        whole = len(unknown) < SEARCHED
+        explained = search.run(earlier, whole=whole)
         tried += search.tried
         before = max(before, search.before)
         if explained:
             found[tap] = explained
             earlier += [one.hypothesis for one in explained if one.hypothesis not in earlier]
-        else:
+        elif whole:
             unknown[tap] = smallest(station)
+        else:
+            passed_over.append(tap)
     listed = [[_of_shift(shift, original)]] if shift is not None else []
     told = [*listed, *causes(found, layers=original.config.layers)]
     first = next(iter(guilty), None)
@@ -84,9 +90,10 @@ def _diagnose(original: Original, paths: Sequence[Path], stations: Sequence[str]
         causes=tuple(cause for alternatives in told for cause in alternatives),
         station=first,
         group=next(iter(unknown.values()), None),
-        unexplained=tuple(unknown),
+        unexplained=(*unknown, *passed_over),
+        passed_over=tuple(passed_over),
         tried=tried,
-        sentence=_sentence(told, unknown, tried),
+        sentence=_sentence(told, unknown, passed_over, tried),
     )
 
 
@@ -96,11 +103,11 @@ def _of_shift(shift: Shift, original: Original) -> Cause:
     return Cause("list-shifted", taps, told, before=shift.before, after=shift.after, stations=taps)
 
 
-def _sentence(told: Sequence[Sequence[Cause]], unknown: dict[str, str], tried: int) -> str:
+def _sentence(told: Sequence[Sequence[Cause]], unknown: dict[str, str], passed_over: Sequence[str], tried: int) -> str:
     parts = ["either " * (len(group) > 1) + " or ".join(cause.sentence for cause in group) for group in told]
     found = f"cause: {'; and '.join(parts)}" if parts else ""
     if not unknown:
         return found or "nothing to explain: in the rows looked at, no station's own error is beyond its limit"
-    places = "; ".join(f"{tap} ({group})" for tap, group in list(unknown.items())[:3])
-    places += f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-    return f"{found}{'; ' if found else ''}cause unknown at {places}: none of {tried} hypotheses explains it"
+    places = "; ".join(f"{tap} ({group})" for tap, group in unknown.items())
+    more = f"; {len(passed_over)} more guilty stations were not searched by themselves" if passed_over else ""
+    return f"{found}{'; ' if found else ''}cause unknown at {places}: none of {tried} hypotheses explains it{more}"

@@ -53,7 +53,8 @@ def emulations(station: Station) -> Iterator[Emulated]:
         scatter = float(np.sqrt(np.square((shape * (error - coefficient * shape)).sum(axis=1)).sum())) / size
         alike = coefficient / ratio if ratio > 0 else 0.0
         same = alike >= ALIKE or (recipe.scope == "results" and _held(station, label))
-        yield Emulated(f"{sentence} {label}", label, ratio, coefficient, scatter, alike, LEAST <= ratio <= LARGEST and same)
+        holds = LEAST <= ratio <= LARGEST and same
+        yield Emulated(f"{sentence} {label}", label, ratio, coefficient, scatter, alike, holds)
 
 
 def _held(station: Station, label: str) -> bool:

@@ -50,10 +50,14 @@ def _family(station: Station) -> Iterator[Hypothesis]:
             yield Hypothesis(other.kind, other.sentence, config=other.fields, erf_slope=other.erf_slope)
     for table in suspects.tables:
         if table.table in station.tensors:
-            last = station.tensors[table.table].shape[0] - 1
+            size = station.tensors[table.table].shape[0]
+            seen = np.arange(max(piece.seen.shape[1] for piece in station.pieces))
             for shift in table.shifts:
-                told = table.sentence.format(shift=shift)
-                for how, rows in ((told, partial(np.add, shift)), (told + table.held, _held(shift, last))):
+                told, held = table.sentence.format(shift=shift), _held(shift, size - 1)
+                ways: dict[str, Callable[[Array], Array]] = {told: partial(np.add, shift), told + table.held: held}
+                if np.array_equal(held(seen), seen + shift):
+                    del ways[told + table.held]
+                for how, rows in ways.items():
                     yield Hypothesis(table.kind, how, (table.table,), {table.table: Change(rows=rows)})
 
 

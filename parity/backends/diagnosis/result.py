@@ -42,6 +42,8 @@ class Diagnosis:
     """Where the first unexplained station shows it: the smallest group; None where everything is explained."""
     unexplained: tuple[str, ...]
     """Guilty stations that no hypothesis explains."""
+    passed_over: tuple[str, ...]
+    """Those among them that were only asked whether they have what explains others: enough were searched in vain."""
     tried: int
     """Hypotheses that were run."""
     sentence: str

@@ -57,7 +57,12 @@ def moved_rows(station: Station) -> Iterator[Hypothesis]:
     wrong, right = _ids(station, suspects.ids)
     if not wrong or wrong & right:
         return
-    read = {i: row for i in sorted(wrong)[:_LOOKED_UP] if (row := _row_of(station, i, suspects.ids)) is not None}
+    read = dict[int, int]()
+    for i in sorted(wrong)[:_LOOKED_UP]:
+        row = _row_of(station, i, suspects.ids)
+        if row is None:
+            break  # what is wrong is something else than the place of rows: every search goes over all of them
+        read[i] = row
     first, last = min(wrong), max(right, default=-1)
     cut_off = last < first
 

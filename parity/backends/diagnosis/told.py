@@ -34,11 +34,10 @@ def causes(found: Mapping[str, Sequence[Found]], *, layers: int) -> list[list[Ca
         # What explains more stations explains this one too: one fault in place of many.
         widest = max(spread[_key(one.hypothesis)] for one in explanations)
         kept = [one for one in explanations if spread[_key(one.hypothesis)] == widest]
-        keys = tuple(sorted({_key(one.hypothesis) for one in kept})) if widest == 1 else (_key(kept[0].hypothesis),)
+        keys = tuple(sorted({_key(one.hypothesis) for one in kept}))
         together = groups.setdefault(keys, defaultdict(list))
         for one in kept:
-            if _key(one.hypothesis) in keys:
-                together[_key(one.hypothesis)].append(one)
+            together[_key(one.hypothesis)].append(one)
     return [
         *([[ordered]] if ordered else []),
         *([_cause(same) for same in group.values()] for group in groups.values()),

@@ -174,7 +174,7 @@ FAULTS = (
         inject=Artifact(every(filled(f"{VALUE}.weight", np.nan)), scales=False),
     ),
     Fault(
-        id="N-12", variant="layers by letters", place="layer.2", causes=("other-layer: layer 10",), least_layers=11,
+        id="N-12", variant="layers by letters", place="layer.2", causes=("layer-order: 10",), least_layers=11,
         what="layers in the order 0, 1, 10, 11, 2, ...", inject=Artifact(reordered("bert.encoder.layer.")),
     ),
     Fault(
