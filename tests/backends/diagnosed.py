@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from safetensors.numpy import load_file, save_file
 
 from parity.backends import runtime
 from parity.backends.diagnosis import Diagnosis, diagnose
+from parity.backends.job import Job
 from parity.measure.floor import pool, read
 from parity.measure.limits import Groups
 from parity.runs.options import RunOptions
 from parity.runs.workbench import Workbench
 from parity.tensorfile import Array
-from parity.traces import batch_path, batch_paths, read_batch, write_batch
+from parity.traces import TraceBatch, batch_path, batch_paths, read_batch, write_batch
 
 Edit = Callable[[dict[str, Array]], object]
 
@@ -29,7 +31,7 @@ class Patient:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.bench = Workbench("rubert", folder=folder, options=RunOptions(scale="tiny"))
+        self.bench = Workbench("rubert", folder=folder, options=RunOptions(scale="tiny", threads=1))
         self.artifact = self.bench.model.artifact("pytorch")
         self.taps = self.bench.reference_job.taps
         self.groups = self._groups()
@@ -45,13 +47,16 @@ class Patient:
         *,
         config: Mapping[str, Any] | None = None,
         settings: Mapping[str, str] | None = None,
+        misdeed: str = "",
         retold: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None = None,
         fed: Callable[[dict[str, Array]], Mapping[str, Array]] | None = None,
         taps: Sequence[str] | None = None,
         stations: Sequence[str] | None = None,
     ) -> Diagnosis:
-        """Damage a copy of the artifact (or what its run answered), run it in PyTorch, ask why it deviates."""
+        """Damage a copy of the artifact (or the run, or its answer), run it in PyTorch, ask why it deviates."""
         self._count += 1
+        if not any((edit, config, settings, misdeed, fed, taps)):
+            return self._asked(self._sound, stations, retold=retold)
         folder = self.folder / f"damaged-{self._count}"
         shutil.copytree(self.artifact, folder)
         if edit is not None:
@@ -67,17 +72,39 @@ class Patient:
         job = self.bench.job(
             runtime("torch:eager"), out=out, artifact=folder, taps=taps, settings=settings, inputs=inputs
         )
+        if misdeed:
+            job = replace(job, module="parity.backends.faulty", settings={**job.settings, "misdeed": misdeed})
+        shown = self._run(job)
+        shutil.rmtree(folder)
+        return self._asked(shown, stations, retold=retold)
+
+    @cached_property
+    def _sound(self) -> tuple[TraceBatch, ...]:
+        """What the undamaged artifact's run answered."""
+        return self._run(self.bench.job(runtime("torch:eager"), out=self.folder / "trace-sound"))
+
+    def _run(self, job: Job) -> tuple[TraceBatch, ...]:
         outcome = self.bench.run(job)
         assert outcome.ok, outcome.stderr_tail
-        for path, asked in zip(batch_paths(out), self.bench.input_files, strict=True):
-            answered, inputs_asked = read_batch(path), read_batch(asked).inputs
-            taken = answered.taps if retold is None else retold(answered.taps)
-            # What a runtime claims to have been fed is what it was given, whatever it made of it.
-            owned = [{name: np.array(array) for name, array in each.items()} for each in (taken, inputs_asked)]
-            write_batch(path, replace(answered, taps=owned[0], inputs=owned[1]))
-        shutil.rmtree(folder)
+        # What a runtime claims to have been fed is what it was given, whatever it made of it.
+        asked = [read_batch(path).inputs for path in self.bench.input_files]
+        pairs = zip(batch_paths(outcome.traces), asked, strict=True)
+        return tuple(replace(read_batch(path), inputs=inputs) for path, inputs in pairs)
+
+    def _asked(
+        self,
+        shown: Sequence[TraceBatch],
+        stations: Sequence[str] | None,
+        *,
+        retold: Callable[[Mapping[str, Array]], Mapping[str, Array]] | None,
+    ) -> Diagnosis:
+        """The diagnosis of what was answered, or of what somebody made of the answer."""
+        folder = self.folder / f"retold-{self._count}"
+        for number, batch in enumerate(shown):
+            taps = dict(batch.taps if retold is None else retold(batch.taps))
+            write_batch(batch_path(folder, number), replace(batch, taps=taps))
         return diagnose(
-            self.bench.reference_job, candidate=batch_paths(out), stations=stations or self.taps, groups=self.groups
+            self.bench.reference_job, candidate=batch_paths(folder), stations=stations or self.taps, groups=self.groups
         )
 
     def _fed(self, change: Callable[[dict[str, Array]], Mapping[str, Array]]) -> tuple[Path, ...]:
