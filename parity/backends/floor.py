@@ -26,7 +26,7 @@ from parity.backends.job import Job, check_settings
 from parity.backends.reference import Reference, open_reference
 from parity.errors import ParityError
 from parity.families import family
-from parity.measure.floor import IGNORED, JUDGED, KINDS, PARTS, REPORTED, name_of, names, tap_of
+from parity.measure.floor import IGNORED, JUDGED, KINDS, PARTS, REPORTED, Kind, name_of, names, tap_of
 from parity.measure.places import guess_axes, places_of
 from parity.ops import Ops, Stage, Tensor
 from parity.tensorfile import Array
@@ -46,12 +46,14 @@ class Plan:
     seeds: int
     wanted: tuple[str, ...]
     """The arrays to answer with."""
+    kinds: tuple[Kind, ...]
+    """Of the noise they tell of: each is a walk."""
     axes: Mapping[str, str]
     """How the taps' axes are spelt; guessed for stages that are no taps."""
 
 
 class FloorBackend:
-    """The reference walked twice per row: noise from the inputs on, and noise that begins anew at every station."""
+    """The reference walked per row: with noise from the inputs on, and with noise that begins anew at every station."""
 
     def __init__(self, reference: Reference, plan: Plan, dtype: str, *, threads: int) -> None:
         self._reference, self._plan, self._unit, self._dtype = reference, plan, UNITS[dtype], dtype
@@ -74,15 +76,13 @@ class FloorBackend:
         """The sums of one batch."""
         rows = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(len(inputs["input_ids"]))]
         answers = list(self._pool.map(self._row, rows))
-        found = {
-            name: _JOIN[name.rpartition("/")[2]]([answer[name] for answer in answers])
-            for name in names(self._plan.taps)
+        return {
+            name: _JOIN[name.rpartition("/")[2]]([answer[name] for answer in answers]) for name in self._plan.wanted
         }
-        return {name: found[name] for name in self._plan.wanted}
 
     def _row(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         found: dict[str, Array] = {}
-        for kind in KINDS:
+        for kind in self._plan.kinds:
             ops = StochasticOps(self._plain, dice_of(inputs), seeds=self._plan.seeds, unit=self._unit)
             walked = _Walked(ops, inputs, self._plan.restart if kind == "own" else frozenset())
             values = walk(
@@ -184,7 +184,9 @@ def open(job: Job) -> FloorBackend:  # noqa: A001 - the name every runtime modul
         raise ParityError("not a number of seeds", got=seeds, expected="1 or more")
     restart = frozenset(filter(None, job.settings.get("restart", ",".join(taps)).split(",")))
     reference = open_reference(replace(job, taps=(*taps, *restart), settings={}))
-    plan = Plan(taps, restart, int(seeds), job.taps, axes_of(job))
+    asked = set(job.taps)
+    kinds = tuple(kind for kind in KINDS if asked.intersection(names(taps, kinds=(kind,))))
+    plan = Plan(taps, restart, int(seeds), job.taps, kinds, axes_of(job))
     return FloorBackend(reference, plan, job.precision, threads=job.threads)
 
 

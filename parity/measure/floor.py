@@ -50,9 +50,9 @@ def name_of(kind: Kind, tap: str, part: str) -> str:
     return f"{_PREFIX}/{kind}/{tap}/{part}"
 
 
-def names(taps: Iterable[str]) -> tuple[str, ...]:
+def names(taps: Iterable[str], *, kinds: Iterable[Kind] = KINDS) -> tuple[str, ...]:
     """The arrays of a floor trace for these taps: what a floor job asks for."""
-    return tuple(name_of(kind, tap, part) for tap in taps for kind in KINDS for part in PARTS)
+    return tuple(name_of(kind, tap, part) for tap in taps for kind in kinds for part in PARTS)
 
 
 def tap_of(name: str) -> str:

@@ -51,7 +51,7 @@ def ids(case: Case, model: ModelRun, judging: Judging) -> Answer:
         if gone:
             return Answer(case, "fail", "; ".join(gone))
         found = hunt(
-            strategies.texts(model.tokenizer.vocab),
+            [(1, strategies.texts(model.tokenizer.vocab))],
             lambda text: {case.backend: Look(texts.look(text) is not None)},
             size=lambda text: (len(text), text),
             plan=plan,

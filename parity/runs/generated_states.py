@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,12 +71,14 @@ class States:
         taps, out = tuple(self._axes), model.scratch / "live"
         source = RUNTIMES[references()[1]]
         make = model.make_job
-        of_floor = floors.names(taps)
+        of_floor = floors.names(taps, kinds=("accumulated",))
         self._oracle = self._open(make("oracle", precision="float64", taps=taps, out=out / "oracle", inputs=()))
         self._floor = self._open(
             make("floor", precision="float32", taps=of_floor, out=out / "floor", inputs=(), module=_FLOOR)
         )
         self._source = self._open(model.candidate(source, taps=taps, out=out / "source", inputs=()))
+        # Processes of their own answer side by side.
+        self._side_by_side = ThreadPoolExecutor(1 if model.options.in_process else 3)
         self._lives: dict[str, Live] = {}
         for row in rows:
             place = out / row.name.replace(":", "-")
@@ -114,9 +117,10 @@ class States:
         if key not in self._seen:
             trace = as_trace(batch)
             # A few values may lie near the oracle by chance: on so little the source is on trial for lying far only.
-            truth = Truth(batch.name, batch.arrays, self._oracle.run(trace), self._floor.run(trace), None)
+            asked = (self._oracle, self._floor, self._source)
+            oracle, floor, source = self._side_by_side.map(lambda live: live.run(trace), asked)
+            truth = Truth(batch.name, batch.arrays, oracle, floor, None)
             yardstick = Yardstick(self._axes, [lambda: truth])
-            source = self._source.run(trace)
             trial = self._summed(yardstick.judge(lambda _: source), batch)
             found: dict[str, Seen] = {}
             for name, live in list(self._lives.items()):
@@ -130,6 +134,7 @@ class States:
         """End all of them."""
         for live in (*self._lives.values(), self._oracle, self._floor, self._source):
             live.close()
+        self._side_by_side.shutdown()
 
     def _open(self, job: Job) -> Live:
         python = self._model.options.python.get(job.name) or self._model.options.python.get(job.backend)

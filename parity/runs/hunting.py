@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
+_DRIVEN = 40
+"""Examples from which on a search is driven up; it spends half of them on that."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Hunt(Generic[T]):
 
 
 def hunt(
-    strategy: SearchStrategy[T],
+    parts: Sequence[tuple[int, SearchStrategy[T]]],
     look: Callable[[T], Mapping[str, Look]],
     *,
     size: Callable[[T], tuple[object, ...]],
@@ -78,7 +80,8 @@ def hunt(
     """Search.
 
     Args:
-        strategy: of the examples.
+        parts: strategies of examples, each with its share of the search. Hypothesis dwells on what it has begun with:
+            in a search of thirty examples one strategy of all kinds would leave out whole kinds.
         look: examines one example; by party. It answers the same example alike.
         size: by which two examples of one party are compared where hypothesis has not shrunk either.
         plan: how long and from where.
@@ -87,31 +90,46 @@ def hunt(
         MissingRuntime: hypothesis is not installed. Whatever `look` raises passes through.
     """
     require()
-    smallest: dict[str, T] = {}
-    first: dict[str, int] = {}
-    shortest: dict[str, T] = {}
-    seen = 0
+    search = _Search(look, size)
+    whole = sum(share for share, _ in parts)
+    for number, (share, strategy) in enumerate(parts):
+        examples = max(1, round(plan.examples * share / whole))
+        search.run(strategy, replace(plan, examples=examples, memory=plan.memory and f"{plan.memory}-{number}"))
+    return Hunt({**search.smallest, **search.shortest}, search.first, search.examples)
 
-    def examine(example: T) -> Collection[str]:
-        nonlocal seen
-        found = look(example)
-        seen += not first
-        broken = [party for party, one in found.items() if one.broken]
+
+class _Search(Generic[T]):
+    """What has been found so far; a party that broke in one part is left alone in the next ones."""
+
+    def __init__(self, look: Callable[[T], Mapping[str, Look]], size: Callable[[T], tuple[object, ...]]) -> None:
+        self._look, self._size = look, size
+        self.smallest: dict[str, T] = {}
+        self.shortest: dict[str, T] = {}
+        self.first: dict[str, int] = {}
+        self.examples = 0
+        self._counts = True
+
+    def run(self, strategy: SearchStrategy[T], plan: Plan) -> None:
+        """Search one part."""
+        before, self._counts = frozenset(self.smallest), True
+        wanted: Collection[str] | None = None
+        while wanted is None or wanted:
+            raised = _round(strategy, lambda example: self._examine(example, before), wanted, plan)
+            self.shortest |= raised
+            # Whoever always breaks together with another was hidden behind it.
+            wanted = set(self.smallest) - set(self.shortest) - before if raised else ()
+
+    def _examine(self, example: T, before: Collection[str]) -> Collection[str]:
+        found = self._look(example)
+        broken = [party for party, one in found.items() if one.broken and party not in before]
+        self.examples += self._counts
+        self._counts &= not broken  # from then on hypothesis shrinks
         for party in broken:
-            first.setdefault(party, max(seen, 1))
-            if party not in smallest or size(example) < size(smallest[party]):
-                smallest[party] = example
+            self.first.setdefault(party, self.examples)
+            if party not in self.smallest or self._size(example) < self._size(self.smallest[party]):
+                self.smallest[party] = example
         _drive(found)
         return broken
-
-    pending: set[str] | None = None
-    while pending is None or pending:
-        raised = _round(strategy, examine, pending, plan)
-        shortest |= raised
-        # Whoever always breaks together with another was hidden behind it.
-        hidden = set(smallest) - set(shortest)
-        pending = hidden if raised else set()
-    return Hunt({**smallest, **shortest}, first, seen)
 
 
 def _drive(found: Mapping[str, Look]) -> None:
@@ -145,7 +163,7 @@ def _round(
         derandomize=plan.seed is None,
         database=DirectoryBasedExampleDatabase(home / "examples" / plan.memory) if plan.memory else None,
         deadline=None,
-        phases=[Phase.reuse, Phase.generate, Phase.target, Phase.shrink],
+        phases=[Phase.reuse, Phase.generate, Phase.shrink, *([Phase.target] if plan.examples >= _DRIVEN else [])],
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
         report_multiple_bugs=True,

@@ -13,12 +13,15 @@ from typing import TypeVar
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from parity.inputs import strategies
 from parity.inputs.batch import Batch
 from parity.inputs.check import check_batch
+from parity.inputs.strategies import arrays
 from parity.inputs.wordpiece import Tokenizer
+from parity.runs.hunting import Plan, hunt
 
 from .support import letters, tokenizer
 
@@ -126,8 +129,8 @@ def some_texts() -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def some_batches() -> tuple[Batch, ...]:
-    raw = strategies.raw_batches(vocab_size=ROWS, positions=POSITIONS, token_types=TYPES, edges=(1, LAST))
-    return sample(raw, 600) + sample(strategies.text_batches(WORDS, positions=POSITIONS, token_types=TYPES), 150)
+    parts = strategies.batches(WORDS, vocab_size=ROWS, positions=POSITIONS, token_types=TYPES)
+    return tuple(batch for share, strategy in parts for batch in sample(strategy, 100 if share > 2 else 200))
 
 
 @pytest.mark.parametrize("wanted", TEXTS.values(), ids=TEXTS.keys())
@@ -140,9 +143,21 @@ def test_batches_reach(wanted: Callable[[Batch], bool], some_batches: tuple[Batc
     assert any(map(wanted, some_batches))
 
 
-def test_batches_are_of_texts_and_of_ids() -> None:
-    mixed = strategies.batches(WORDS, vocab_size=ROWS, positions=POSITIONS, token_types=TYPES)
-    assert {batch.kind for batch in sample(mixed, 30)} == {"generated text", "generated ids"}
+def test_few_examples_hold_every_kind() -> None:
+    """As many as a run looks at by default."""
+    seen: list[Batch] = []
+    hunt(
+        strategies.batches(WORDS, vocab_size=ROWS, positions=POSITIONS, token_types=TYPES),
+        lambda batch: seen.append(batch) or {},
+        size=lambda batch: (),
+        plan=Plan(30, None),
+    )
+    assert 25 <= len(seen) <= 35
+    lengths = {batch.arrays["input_ids"].shape[1] for batch in seen if batch.kind == "generated ids"}
+    assert {1, POSITIONS} <= lengths
+    assert sum(batch.kind == "generated ids" for batch in seen) >= 8
+    assert sum("[SEP]" in text for batch in seen for text in batch.shown) >= 4
+    assert sum(batch.kind == "generated text" for batch in seen) >= 15
 
 
 @pytest.mark.parametrize(
@@ -158,7 +173,7 @@ def test_texts_shrink_to_the_shortest(wanted: Callable[[str], bool], shortest: s
 
 
 def test_batches_shrink_to_one_row() -> None:
-    strategy = strategies.raw_batches(vocab_size=1000, positions=512, token_types=2)
+    strategy = arrays.raw(arrays.usual(512), vocab_size=1000, token_types=2, edges=(), rows=3)
     found = find(strategy, lambda batch: bool((batch.arrays["input_ids"] > 700).any()), settings=SEARCH)
     assert found.arrays["input_ids"].tolist() == [[701]]
     assert found.arrays["attention_mask"].tolist() == [[1]]
@@ -176,8 +191,10 @@ def test_every_batch_fits_its_model(positions: int) -> None:
     rules: Tokenizer = letters()
     rows = len(rules.vocab.tokens) + 3
 
+    parts = strategies.batches(rules, vocab_size=rows, positions=positions, token_types=2)
+
     @MADE
-    @given(strategies.batches(rules, vocab_size=rows, positions=positions, token_types=2))
+    @given(st.one_of([part for _, part in parts]))
     def fits(batch: Batch) -> None:
         checked = check_batch(batch, vocab_size=rows, positions=positions, token_types=2)
         assert real(checked).any(axis=1).all()

@@ -20,7 +20,7 @@ def search(limits: Mapping[str, int], plan: Plan = ALWAYS) -> Hunt[int]:
     def look(number: int) -> Mapping[str, Look]:
         return {party: Look(number >= limit, number / limit) for party, limit in limits.items()}
 
-    return hunt(NUMBERS, look, size=lambda number: (number,), plan=plan)
+    return hunt([(1, NUMBERS)], look, size=lambda number: (number,), plan=plan)
 
 
 def test_the_sound_break_at_nothing() -> None:
@@ -41,10 +41,26 @@ def test_parties_that_break_together_get_an_example_each() -> None:
     assert found.shortest == {"weak": 300, "weaker": 200, "robust": 5000}
 
 
+def test_every_part_has_its_share_and_who_broke_is_left_alone() -> None:
+    seen: list[int] = []
+
+    def look(number: int) -> Mapping[str, Look]:
+        seen.append(number)
+        return {"weak": Look(number >= 20), "robust": Look(number >= 5000), "sound": Look(False)}
+
+    parts = [(1, st.integers(0, 10)), (2, st.integers(100, 200)), (1, st.integers(1000, 9000))]
+    found = hunt(parts, look, size=lambda number: (number,), plan=Plan(80, 1))
+    assert found.shortest == {"weak": 100, "robust": 5000}
+    assert found.first["weak"] > sum(number <= 10 for number in seen) > 0
+    assert found.first["robust"] > found.first["weak"]
+
+
 def test_ci_looks_at_the_same_examples_every_time() -> None:
     seen: list[list[int]] = [[], []]
     for numbers in seen:
-        hunt(NUMBERS, lambda number, n=numbers: n.append(number) or {}, size=lambda number: (number,), plan=ALWAYS)
+        hunt(
+            [(1, NUMBERS)], lambda number, n=numbers: n.append(number) or {}, size=lambda number: (number,), plan=ALWAYS
+        )
     assert seen[0] == seen[1]
 
 
@@ -52,7 +68,7 @@ def test_a_seed_gives_its_examples_again_and_another_gives_others() -> None:
     seen: dict[str, list[int]] = {"one": [], "again": [], "other": []}
     for numbers, seed in zip(seen.values(), (1, 1, 2), strict=True):
         plan = Plan(50, seed)
-        hunt(NUMBERS, lambda number, n=numbers: n.append(number) or {}, size=lambda number: (number,), plan=plan)
+        hunt([(1, NUMBERS)], lambda number, n=numbers: n.append(number) or {}, size=lambda number: (number,), plan=plan)
     assert seen["one"] == seen["again"] != seen["other"]
 
 
@@ -62,12 +78,12 @@ def test_ratios_are_driven_up() -> None:
         return {"one": Look(False, float(number))}
 
     seen: list[int] = []
-    hunt(st.integers(0, (1 << 40) + 12345), look, size=lambda number: (number,), plan=Plan(400, 5))
+    hunt([(1, st.integers(0, (1 << 40) + 12345))], look, size=lambda number: (number,), plan=Plan(400, 5))
     assert max(seen) == (1 << 40) + 12345
 
 
 def test_what_is_not_a_number_neither_breaks_nor_stops_the_search() -> None:
-    found = hunt(NUMBERS, lambda number: {"one": Look(False, float("nan"))}, size=lambda n: (n,), plan=ALWAYS)
+    found = hunt([(1, NUMBERS)], lambda number: {"one": Look(False, float("nan"))}, size=lambda n: (n,), plan=ALWAYS)
     assert found.shortest == {}
 
 
@@ -76,13 +92,13 @@ def test_what_the_examination_raises_passes_through() -> None:
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):
-        hunt(NUMBERS, look, size=lambda number: (number,), plan=ALWAYS)
+        hunt([(1, NUMBERS)], look, size=lambda number: (number,), plan=ALWAYS)
 
 
 def test_nothing_is_written_where_the_run_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plan = Plan(50, 3, "elsewhere")
-    hunt(st.text(), lambda text: {"one": Look(len(text) > 2)}, size=lambda text: (len(text),), plan=plan)
+    hunt([(1, st.text())], lambda text: {"one": Look(len(text) > 2)}, size=lambda text: (len(text),), plan=plan)
     assert list(tmp_path.iterdir()) == []
     assert any((cache_root() / "hypothesis" / "examples").rglob("*"))
 
@@ -93,8 +109,8 @@ def test_what_failed_is_tried_first_the_next_time() -> None:
         return {"one": Look(number == 4711)}
 
     seen: list[int] = []
-    hunt(NUMBERS, lambda number: {"one": Look(number > 4710)}, size=lambda n: (n,), plan=Plan(300, 1, "memory"))
-    found = hunt(NUMBERS, look, size=lambda number: (number,), plan=Plan(20, 2, "memory"))
+    hunt([(1, NUMBERS)], lambda number: {"one": Look(number > 4710)}, size=lambda n: (n,), plan=Plan(300, 1, "memory"))
+    found = hunt([(1, NUMBERS)], look, size=lambda number: (number,), plan=Plan(20, 2, "memory"))
     assert seen[0] == 4711
     assert found.first == {"one": 1}
 

@@ -5,7 +5,6 @@ Nothing here imports hypothesis before a strategy is asked for; `parity[test]` b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from parity.errors import MissingRuntime
@@ -16,7 +15,7 @@ from parity.inputs.wordpiece import Tokenizer
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["batches", "raw_batches", "require", "text_batches", "texts", "vocabulary_texts"]
+__all__ = ["batches", "require", "texts", "vocabulary_texts"]
 
 
 def require() -> None:
@@ -59,55 +58,43 @@ def vocabulary_texts(vocabulary: Vocabulary, *, longest: int = 400) -> SearchStr
     return glued(vocabulary, longest=longest)
 
 
-def text_batches(tokenizer: Tokenizer, *, positions: int, token_types: int, rows: int = 3) -> SearchStrategy[Batch]:
-    """Batches of up to `rows` texts, padded on the right, as every runtime is fed them, spaCy too.
+def batches(
+    tokenizer: Tokenizer, *, vocab_size: int, positions: int, token_types: int, rows: int = 3
+) -> tuple[tuple[int, SearchStrategy[Batch]], ...]:
+    """Batches of every kind, each with its share of a search.
 
-    Raises:
-        MissingRuntime: hypothesis is not installed.
-    """
-    require()
-    from parity.inputs.strategies.arrays import of_texts
-
-    return of_texts(tokenizer, positions=positions, token_types=token_types, rows=rows)
-
-
-def raw_batches(
-    *, vocab_size: int, positions: int, token_types: int, edges: Sequence[int] = (), rows: int = 3
-) -> SearchStrategy[Batch]:
-    """Batches of ids nobody's tokenizer would make: any id, segment and mask, all lengths up to the last position.
+    What people can read comes first: texts, padded on the right, as every runtime is fed them, spaCy too; pairs of
+    texts; then rows of ids nobody's tokenizer would make (any id, segment and mask), those of the most positions last.
 
     Args:
+        tokenizer: the source's.
         vocab_size: rows of the embedding table.
         positions: rows of the position table.
         token_types: rows of the token type table.
-        edges: ids that are drawn often, beside 0 and the table's last.
-        rows: most rows.
+        rows: most rows of a batch.
 
     Raises:
         MissingRuntime: hypothesis is not installed.
     """
     require()
-    from parity.inputs.strategies.arrays import raw
-
-    return raw(vocab_size=vocab_size, positions=positions, token_types=token_types, edges=edges, rows=rows)
-
-
-def batches(
-    tokenizer: Tokenizer, *, vocab_size: int, positions: int, token_types: int, rows: int = 3
-) -> SearchStrategy[Batch]:
-    """Text batches and, one time in three, raw ones.
-
-    Raises:
-        MissingRuntime: hypothesis is not installed.
-    """
-    require()
-    from parity.inputs.strategies.writing import weighted
+    from parity.inputs.strategies.arrays import longest, of_texts, raw, shortest, usual
 
     vocabulary = tokenizer.vocab
     edges = (len(vocabulary.tokens) - 1, *(vocabulary.ids[name] for name in _OFTEN if name in vocabulary.ids))
-    texts = text_batches(tokenizer, positions=positions, token_types=token_types, rows=rows)
-    raw = raw_batches(vocab_size=vocab_size, positions=positions, token_types=token_types, edges=edges, rows=rows)
-    return weighted((2, texts), (1, raw))
+
+    def ids(lengths: SearchStrategy[int], most: int) -> SearchStrategy[Batch]:
+        return raw(lengths, vocab_size=vocab_size, token_types=token_types, edges=edges, rows=most)
+
+    def texts(*, pairs: bool) -> SearchStrategy[Batch]:
+        return of_texts(tokenizer, positions=positions, token_types=token_types, rows=rows, pairs=pairs)
+
+    return (
+        (6, texts(pairs=False)),
+        (2, texts(pairs=True)),
+        (1, ids(shortest(positions), rows)),
+        (2, ids(usual(positions), rows)),
+        (1, ids(longest(positions), 1)),
+    )
 
 
 _OFTEN = ("[UNK]", "[CLS]", "[SEP]", "[MASK]", "[PAD]")

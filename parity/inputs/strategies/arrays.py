@@ -16,34 +16,44 @@ from parity.tensorfile import Array
 MASKS = ("full", "right", "left", "holed")
 _COMMON = 24
 """Tokens of a usual row: floors of long rows are costly, and short rows are where odd ids stand out."""
-_RARELY = 3
-"""One in so many batches has a single row of one of the lengths at the ends."""
 
 
-def of_texts(tokenizer: Tokenizer, *, positions: int, token_types: int, rows: int) -> st.SearchStrategy[Batch]:
-    """Rows `[CLS] text [SEP]`, some as pairs, padded on the right."""
+def longest(positions: int) -> st.SearchStrategy[int]:
+    """Lengths at the upper end."""
+    return st.sampled_from([positions, max(1, positions - 1)])
+
+
+def shortest(positions: int) -> st.SearchStrategy[int]:
+    """Lengths at the lower end."""
+    return st.integers(1, min(2, positions))
+
+
+def usual(positions: int) -> st.SearchStrategy[int]:
+    """Lengths that cost little."""
+    return st.integers(1, min(_COMMON, positions))
+
+
+def of_texts(
+    tokenizer: Tokenizer, *, positions: int, token_types: int, rows: int, pairs: bool
+) -> st.SearchStrategy[Batch]:
+    """Rows `[CLS] text [SEP]`, or with a second text, which may be empty, padded on the right."""
     short = mixed(tokenizer.vocab, longest=min(_COMMON, positions) * 2 // 3)
     line = weighted((15, short), (1, mixed(tokenizer.vocab, longest=400)))
-    single: st.SearchStrategy[tuple[str, str | None]] = st.tuples(line, st.none())
-    pair: st.SearchStrategy[tuple[str, str | None]] = st.tuples(line, st.one_of(st.just(""), line))
-    alone, paired = (st.lists(each, min_size=1, max_size=rows) for each in (single, pair))
-    return weighted((3, alone), (1, paired)).map(lambda found: text_batch(tokenizer, found, positions, token_types))
+    second: st.SearchStrategy[str | None] = st.one_of(st.just(""), line) if pairs else st.none()
+    found = st.lists(st.tuples(line, second), min_size=1, max_size=rows)
+    return found.map(lambda each: text_batch(tokenizer, each, positions, token_types))
 
 
 def raw(
-    *, vocab_size: int, positions: int, token_types: int, edges: Sequence[int], rows: int
+    lengths: st.SearchStrategy[int], *, vocab_size: int, token_types: int, edges: Sequence[int], rows: int
 ) -> st.SearchStrategy[Batch]:
-    """Any ids, segments and masks."""
+    """Any ids, segments and masks; `edges` are ids that are drawn often, beside 0 and the table's last."""
     often = sorted({0, vocab_size - 1, *edges})
     identity = st.one_of(st.integers(0, vocab_size - 1), st.sampled_from(often))
-    ends = [size for size in dict.fromkeys((positions, positions - 1, 2, 1)) if size > 0]
-    usual = st.integers(1, min(_COMMON, positions))
 
     @st.composite
     def make(draw: st.DrawFn) -> Batch:
-        long = draw(st.sampled_from([False] * (_RARELY - 1) + [True]))
-        count = 1 if long else draw(st.integers(1, rows))
-        length = draw(st.sampled_from(ends) if long else usual)
+        length, count = draw(lengths), draw(st.integers(1, rows))
         # A long row repeats what was drawn, shifted by one each time, so that hypothesis decides about few numbers.
         seedlings = [draw(st.lists(identity, min_size=1, max_size=min(length, _COMMON))) for _ in range(count)]
         ids = np.stack([_repeated(np.array(drawn, np.int64), length, vocab_size) for drawn in seedlings])
