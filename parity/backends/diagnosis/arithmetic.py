@@ -6,7 +6,7 @@ roundings are the same (a matched filter), or made of numbers that the lower pre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from parity.backends.diagnosis.station import Station
 from parity.backends.executors.rounded import Recipe, rounding
 from parity.backends.recipes import RECIPES
+from parity.tensorfile import Array
 
 LARGEST, LEAST = 1.5, 0.5
 """Sizes of the error in units of the emulated one between which the two are the same arithmetic (numerics.md)."""
@@ -42,9 +43,11 @@ def emulations(station: Station) -> Iterator[Emulated]:
     error = station.white(exact)
     if not np.isfinite(error).all():
         return
+    seen = [piece.seen for piece in station.pieces]
     for sentence, recipe in _ARITHMETICS:
         label = recipe.rounding or ""
-        shape = station.white([value.astype(np.float64) for value in station.emulated(recipe)], exact)
+        emulated = station.emulated(recipe)
+        shape = station.white([value.astype(np.float64) for value in emulated], exact)
         size = float(np.square(shape).sum())
         if not 0 < size < np.inf:
             continue
@@ -52,16 +55,16 @@ def emulations(station: Station) -> Iterator[Emulated]:
         coefficient = float((error * shape).sum()) / size
         scatter = float(np.sqrt(np.square((shape * (error - coefficient * shape)).sum(axis=1)).sum())) / size
         alike = coefficient / ratio if ratio > 0 else 0.0
-        same = alike >= ALIKE or (recipe.scope == "results" and _held(station, label))
+        same = alike >= ALIKE or all(_held(station, values, label) for values in (seen, emulated))
         holds = LEAST <= ratio <= LARGEST and same
         yield Emulated(f"{sentence} {label}", label, ratio, coefficient, scatter, alike, holds)
 
 
-def _held(station: Station, label: str) -> bool:
-    """Are all the runtime's values numbers of that precision?"""
+def _held(station: Station, values: Sequence[Array], label: str) -> bool:
+    """Are all judged values numbers of that precision?"""
     through = rounding(label)
-    seen = (piece.seen[piece.judged] for piece in station.pieces)
-    return all(np.array_equal(through(values), values) for values in seen)
+    judged = (value[piece.judged] for value, piece in zip(values, station.pieces, strict=True))
+    return all(np.array_equal(through(value), value) for value in judged)
 
 
 _ARITHMETICS = (
