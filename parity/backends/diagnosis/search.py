@@ -81,6 +81,7 @@ class Search:
             lambda: self._verify([*earlier, *edges(self.station, earlier)]),
             lambda: self._arithmetic() if "low-precision-arithmetic" in kinds else [],
             lambda: self._discrete(kinds),
+            lambda: self._fitted(_factors) if "scale" in kinds else [],
         )
         anew: tuple[Callable[[], list[Found]], ...] = (
             self._numbers,
