@@ -152,7 +152,9 @@ def sums(value: Array, state: Array, scale: float) -> Mapping[str, Array]:
     token, judged = squares.mean(axis=-1), state == JUDGED
     chosen, each = squares[judged], token[judged][:, None]
     shares = np.divide(chosen, each, out=np.zeros_like(chosen), where=each > 0)
-    return dict(zip(PARTS, (chosen.sum(axis=0), shares.sum(axis=0), token, state), strict=True))
+    seeds = np.square(noise[:, judged]).sum(axis=1)
+    spread = seeds.var(axis=0, ddof=1) if len(noise) > 1 else np.zeros(value.shape[-1])
+    return dict(zip(PARTS, (chosen.sum(axis=0), shares.sum(axis=0), spread, token, state), strict=True))
 
 
 def dice_of(inputs: Mapping[str, Array]) -> np.random.Generator:
@@ -166,6 +168,7 @@ def dice_of(inputs: Mapping[str, Array]) -> np.random.Generator:
 _JOIN: Mapping[str, Callable[[Sequence[Array]], Any]] = {
     "channel": lambda rows: np.sum(rows, axis=0),
     "white": lambda rows: np.sum(rows, axis=0),
+    "spread": lambda rows: np.sum(rows, axis=0),
     "token": np.concatenate,
     "state": np.concatenate,
 }

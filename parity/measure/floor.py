@@ -1,11 +1,12 @@
 """The floor of a station: what float32 rounding does to it, batch by batch on disk and pooled over a run.
 
-A floor trace holds, instead of taps, four arrays per tap and kind of noise, `floor/<kind>/<tap>/<part>`:
+A floor trace holds, instead of taps, five arrays per tap and kind of noise, `floor/<kind>/<tap>/<part>`:
 
 | part | shape | meaning, averaged over seeds |
 |---|---|---|
 | channel | float64 [C] | sum of n^2 over the batch's judged positions |
 | white | float64 [C] | the same sum, each position divided by its own mean square over channels |
+| spread | float64 [C] | variance, from seed to seed, of the first sum |
 | token | float64 [B, ...] | mean of n^2 over channels, of every position of the tap |
 | state | uint8 [B, ...] | what becomes of each position: `IGNORED`, `JUDGED` or `REPORTED` |
 
@@ -28,7 +29,7 @@ from parity.traces import TraceBatch
 
 Kind: TypeAlias = Literal["accumulated", "own"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-PARTS: Final = ("channel", "white", "token", "state")
+PARTS: Final = ("channel", "white", "spread", "token", "state")
 IGNORED: Final = 0
 """Padding, and a logit position that repeats another."""
 JUDGED: Final = 1
@@ -73,6 +74,7 @@ class FloorBatch:
 
     channel: Floats
     white: Floats
+    spread: Floats
     token: Floats
     state: NDArray[np.uint8]
     seeds: int
@@ -117,6 +119,9 @@ class Floor:
     seeds: int
     token: float
     """The median token's. One massive token raises `rms` a hundredfold, and must not hide the others."""
+    freedom: float = math.inf
+    """Degrees of freedom of a channel as the noise itself shows them: attention hands an error on to a row's other
+    tokens, so that a channel has fewer independent ones the deeper it lies."""
     white: float = 1.0
     """mean (n / sigma)^2: what a whitened error is measured in."""
 
@@ -142,13 +147,16 @@ def pool(batches: Sequence[FloorBatch]) -> Floor:
     tokens = np.concatenate(each)
     positions = len(tokens)
     rms = math.sqrt(tokens.mean()) if positions else math.nan
-    channels = None
+    channels, freedom = None, math.inf
     if len({len(batch.channel) for batch in batches}) == 1 and positions:
-        channels = np.sqrt(np.sum([batch.channel for batch in batches], axis=0) / positions)
+        total = np.sum([batch.channel for batch in batches], axis=0)
+        channels = np.sqrt(total / positions)
+        alive = (channels > 0) & (channels >= LEAST_CHANNEL * _median(channels))
         channels = np.maximum(channels, LEAST_CHANNEL * _median(channels))
+        freedom = _freedom(total[alive], np.sum([batch.spread for batch in batches], axis=0)[alive])
     width = 0 if channels is None else len(channels)
     rows = sum(int((batch.judged.reshape(len(batch.state), -1).sum(axis=1) > 1).sum()) for batch in batches)
-    bare = Floor(rms, channels, width, positions, rows, seeds.pop(), _median(np.sqrt(tokens)))
+    bare = Floor(rms, channels, width, positions, rows, seeds.pop(), _median(np.sqrt(tokens)), freedom)
     if not 0 < rms < math.inf:
         return bare
     # Exact where no token lies under its clamp; there, as if the channels' shares were those of the other tokens.
@@ -159,6 +167,12 @@ def pool(batches: Sequence[FloorBatch]) -> Floor:
         if mine.size
     )
     return replace(bare, white=white / positions)
+
+
+def _freedom(total: Floats, spread: Floats) -> float:
+    """A sum of v independent squares has the variance 2 / v times its squared mean; batches are independent."""
+    relative = float(np.mean(spread / np.square(total))) if total.size else 0.0
+    return 2 / relative if relative > 0 else math.inf
 
 
 def _median(floors: Floats) -> float:

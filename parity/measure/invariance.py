@@ -100,7 +100,7 @@ def _station(tap: str, pairs: Sequence[Pair], floor: Floor | None, groups: Group
     ratios = errors.ratios()
     found = [
         Finding(one.group, one.ratio, None if one.limit is None else TWO_RUNS * one.limit, one.place)
-        for one in findings_of(ratios, Limits(groups, floor.positions, floor.seeds))
+        for one in findings_of(ratios, Limits.of(groups, floor))
     ]
     judged = [one for one in found if one.limit is not None]
     return Sameness(tap, unequal, ratios.whole, judged[0].limit or math.nan, max(judged, key=_rank))

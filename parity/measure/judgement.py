@@ -86,7 +86,7 @@ def judge(
         return Judgement("unjudged", "the floor is not finite", (), None, "floor", candidate.reported)
     if floor.rms == 0:
         return _exact(candidate, source)
-    limits = Limits(groups, floor.positions, floor.seeds)
+    limits = Limits.of(groups, floor)
     findings = findings_of(candidate, limits)
     trust = None if source is None else source.whole
     if source is not None and not LEAST_SOURCE <= source.whole <= limits.whole:

@@ -70,6 +70,13 @@ class Limits:
     groups: Groups
     positions: int
     seeds: int
+    freedom: float = math.inf
+    """Of a channel, as its floor shows it."""
+
+    @classmethod
+    def of(cls, groups: Groups, floor: Floor) -> Limits:
+        """Those of a floor's station."""
+        return cls(groups, floor.positions, floor.seeds, floor.freedom)
 
     @property
     def whole(self) -> float:
@@ -81,7 +88,8 @@ class Limits:
         """Of every channel; None where they are reported only."""
         if self.positions < LEAST_POSITIONS:
             return None
-        return limit(self.groups.channel, min(self.positions, CHANNEL_FREEDOM), seeds=self.seeds)
+        freedom = min(self.positions, CHANNEL_FREEDOM, self.freedom)
+        return limit(self.groups.channel, freedom, seeds=self.seeds)
 
     @property
     def token(self) -> float | None:

@@ -174,7 +174,7 @@ class Yardstick:
         pooled, ratios = self._pooled["accumulated", batches][tap], book.accumulated.ratios()
         source = self._source(tap, batches)
         between = None
-        limit = Limits(groups, pooled.positions, pooled.seeds).whole if pooled.rms > 0 else 0.0
+        limit = Limits.of(groups, pooled).whole if pooled.rms > 0 else 0.0
         if source is not None and pooled.rms > 0 and not LEAST_SOURCE <= source.whole <= limit:
             # Only where source, oracle and floor are on trial is it asked how far the candidate is from the source.
             between = self._ratios(tap, batches, lambda number, truth: (candidate(number), truth.source))

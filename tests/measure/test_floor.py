@@ -30,7 +30,18 @@ def batch(noise: Array, real: Array = REAL) -> FloorBatch:
     token = squares.mean(axis=-1)
     chosen = squares[real]
     shares = chosen / np.where(token[real] > 0, token[real], 1)[:, None]
-    return FloorBatch(chosen.sum(axis=0), shares.sum(axis=0), token, real.astype(np.uint8) * JUDGED, SEEDS)
+    spread = (noise[:, real] ** 2).sum(axis=1).var(axis=0, ddof=1)
+    return FloorBatch(chosen.sum(axis=0), shares.sum(axis=0), spread, token, real.astype(np.uint8) * JUDGED, SEEDS)
+
+
+def test_tokens_that_err_alike_are_fewer_degrees_of_freedom() -> None:
+    """Sixty tokens of which each twelve share their noise are five; two batches of them are ten."""
+    random, where = np.random.default_rng(8), np.ones((5, 12), bool)
+    apart = [1e-7 * random.standard_normal((SEEDS, 5, 12, 4000)) for _ in range(2)]
+    alike = [np.repeat(each[:, :, :1], 12, axis=2) for each in apart]
+    assert pool([batch(apart[0], where)]).freedom == pytest.approx(60, rel=0.1)
+    assert pool([batch(alike[0], where)]).freedom == pytest.approx(5, rel=0.1)
+    assert pool([batch(each, where) for each in alike]).freedom == pytest.approx(10, rel=0.1)
 
 
 def naive(errors: list[Array], noises: list[Array], reals: list[Array]) -> dict[str, float]:

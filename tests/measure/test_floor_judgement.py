@@ -33,7 +33,8 @@ def floors(scale: float = 1.0, *, degenerate: tuple[int, ...] = ()) -> FloorBatc
     counted = REAL & ~tainted
     state = np.where(counted, JUDGED, np.where(REAL, REPORTED, IGNORED)).astype(np.uint8)
     shares = squares[counted] / np.where(token[counted] > 0, token[counted], 1)[:, None]
-    return FloorBatch(squares[counted].sum(axis=0), shares.sum(axis=0), token, state, SEEDS)
+    spread = (noise[:, counted] ** 2).sum(axis=1).var(axis=0, ddof=1)
+    return FloorBatch(squares[counted].sum(axis=0), shares.sum(axis=0), spread, token, state, SEEDS)
 
 
 def judged(

@@ -59,6 +59,13 @@ def test_a_channel_never_counts_as_more_than_512_tokens() -> None:
     assert Limits(counted, 10**6, 4).whole < Limits(counted, 512, 4).whole
 
 
+def test_a_channel_counts_as_what_its_floor_shows() -> None:
+    counted = Groups.of([floor()])
+    assert Limits.of(counted, replace(floor(), freedom=20.0)).channel == Limits(counted, 20, 4).channel
+    assert Limits.of(counted, replace(floor(), freedom=1000.0)) != Limits(counted, 512, 4)
+    assert Limits.of(counted, replace(floor(), freedom=1000.0)).channel == Limits(counted, 512, 4).channel
+
+
 def test_what_too_few_positions_leave_out() -> None:
     short, single = floor(positions=7), floor(positions=1, rows=0)
     counted = Groups.of([short, single, floor(rms=0.0)])

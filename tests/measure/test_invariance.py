@@ -19,7 +19,7 @@ def floor(size: float = FLOOR) -> FloorBatch:
     token = np.full((ROWS, LENGTH), size**2)
     chosen = int((state == 1).sum())
     channel = np.full(CHANNELS, chosen * size**2)
-    return FloorBatch(channel, np.full(CHANNELS, float(chosen)), token, state, 4)
+    return FloorBatch(channel, np.full(CHANNELS, float(chosen)), np.zeros(CHANNELS), token, state, 4)
 
 
 def two_runs(size: float, *, alike: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +86,6 @@ def test_another_dtype_and_nothing_at_all_are_red() -> None:
     assert "float32 in place of float64" in station(usual, other.astype(np.float32)).problem
     (empty,) = compare({"layer.0": []})
     assert not empty.holds
-    nobody = FloorBatch(
-        np.zeros(CHANNELS), np.zeros(CHANNELS), np.zeros((ROWS, LENGTH)), np.zeros((ROWS, LENGTH), np.uint8), 4
-    )
+    nothing, nowhere = np.zeros(CHANNELS), np.zeros((ROWS, LENGTH))
+    nobody = FloorBatch(nothing, nothing, nothing, nowhere, nowhere.astype(np.uint8), 4)
     assert station(usual, usual, nobody).problem == "no position was judged"

@@ -38,6 +38,7 @@ def floor_trace() -> TraceBatch:
     parts = {
         "channel": np.full(C, UNIT**2 * B * T),
         "white": np.full(C, float(B * T)),
+        "spread": np.zeros(C),
         "token": np.full((B, T), UNIT**2),
         "state": np.full((B, T), JUDGED, np.uint8),
     }
