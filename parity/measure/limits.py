@@ -22,7 +22,7 @@ ALPHA: Final = 1e-3
 """Probability of a false alarm per kind of group and run."""
 TOKEN_FREEDOM: Final = 2
 """Degrees of freedom of a token: one error of the norm's scale is common to all its channels."""
-CHANNEL_FREEDOM: Final = 512
+CHANNEL_FREEDOM: Final = 128
 """Most degrees of freedom of a channel: the order in which a library sums its terms is common to all tokens."""
 LEAST_POSITIONS: Final = 8
 """Fewest positions on which channels are judged."""

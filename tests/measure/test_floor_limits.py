@@ -26,7 +26,7 @@ def floor(rms: float = 1.0, positions: int = 512, width: int = 384, rows: int = 
 def test_the_specifications_example() -> None:
     found = Limits(Groups.of([floor()] * 13), 512, 4)
     assert found.whole == pytest.approx(1.74, abs=0.005)
-    assert found.channel == pytest.approx(1.81, abs=0.005)
+    assert found.channel == pytest.approx(2.16, abs=0.005)  # 1.81 there: docs/numerics.md says why
     assert found.token == pytest.approx(7.8, abs=0.05)
     assert found.rows(np.array([64.0]))[0] == pytest.approx(limit(13 * 8, 64, seeds=4))
 
@@ -53,17 +53,16 @@ def test_the_bound_is_not_idle() -> None:
     assert exact < limit(1000, 2, seeds=MANY) < 1.25 * exact
 
 
-def test_a_channel_never_counts_as_more_than_512_tokens() -> None:
+def test_a_channel_never_counts_as_more_than_128_tokens() -> None:
     counted = Groups.of([floor()])
-    assert Limits(counted, 10**6, 4).channel == Limits(counted, 512, 4).channel
-    assert Limits(counted, 10**6, 4).whole < Limits(counted, 512, 4).whole
+    assert Limits(counted, 10**6, 4).channel == Limits(counted, 128, 4).channel
+    assert Limits(counted, 10**6, 4).whole < Limits(counted, 128, 4).whole
 
 
 def test_a_channel_counts_as_what_its_floor_shows() -> None:
     counted = Groups.of([floor()])
     assert Limits.of(counted, replace(floor(), freedom=20.0)).channel == Limits(counted, 20, 4).channel
-    assert Limits.of(counted, replace(floor(), freedom=1000.0)) != Limits(counted, 512, 4)
-    assert Limits.of(counted, replace(floor(), freedom=1000.0)).channel == Limits(counted, 512, 4).channel
+    assert Limits.of(counted, replace(floor(), freedom=1000.0)).channel == Limits(counted, 128, 4).channel
 
 
 def test_what_too_few_positions_leave_out() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parity.errors import ParityError
-from parity.measure.limits import limit
+from parity.measure.limits import CHANNEL_FREEDOM, limit
 from parity.measure.visibility import BITS, PARTS, Sight, Use, names, pool, seen
 from parity.traces import TraceBatch
 
@@ -22,7 +22,7 @@ def trace(**parts: object) -> TraceBatch:
 
 def test_the_smallest_visible_change_is_limit_times_floor_over_input() -> None:
     (sight,) = pool([USE], [trace(), trace()])
-    expected = limit(2, 200, seeds=4) * 1e-6 / 0.2
+    expected = limit(2, CHANNEL_FREEDOM, seeds=4) * 1e-6 / 0.2
     assert sight.smallest()[0, 0] == pytest.approx(expected)
     assert sight.smallest()[1, 0] == pytest.approx(expected / 2)
     assert np.isinf(sight.smallest()[2]).all()
