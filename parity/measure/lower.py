@@ -49,6 +49,11 @@ class Lowered:
         """1: the run rounds as its recipe says."""
         return self.error / self.emulated if self.emulated else math.nan
 
+    @property
+    def relative(self) -> float:
+        """The error in units of the values themselves."""
+        return self.error / self.size if self.size else math.nan
+
 
 def measure(
     axes: Mapping[str, str],

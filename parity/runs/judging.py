@@ -10,6 +10,7 @@ from typing import Any
 from parity.backends import Runtime
 from parity.backends.outcome import Outcome
 from parity.measure.aligned import fed_alike
+from parity.measure.lower import Lowered
 from parity.measure.station import Station
 from parity.measure.tap import Worst
 from parity.runs.answer import Answer
@@ -34,6 +35,8 @@ class Judging:
         """What an investigation found; in words, why it could not be made; None where nobody is guilty."""
         self._fed: dict[str, tuple[int, str | None]] = {}
         self._lower = Lower(model, model.scratch / "lower")
+        self._prices: dict[str, Mapping[str, Lowered]] = {}
+        """What a runtime's storage of weights costs, by tap."""
 
     @property
     def rows(self) -> Sequence[Runtime]:
@@ -53,6 +56,7 @@ class Judging:
         if row.name not in self._stations:
             self.fed(row)
             self._stations[row.name] = self._judged(row, outcome)
+            self._prices[row.name] = self._lower.price(row)
             self._record(row, self._stations[row.name])
             self._compare_with_calibration(row, outcome, self._stations[row.name])
             self._inquiries[row.name] = self._investigated(row, outcome)
@@ -61,14 +65,18 @@ class Judging:
         if case.tap in outcome.unavailable:
             return Answer(case, "skip", outcome.unavailable[case.tap], remedy="ask a runtime that can show this tap")
         answer = self._answer(case, self._stations[row.name][case.tap])
+        paid = self._prices[row.name].get(case.tap)
+        if paid is not None:
+            told = f"; the weights as stored move it by {paid.relative:.1e} of its size"
+            answer = replace(answer, message=answer.message + told)
         if answer.status != "fail":
             return answer
-        inquiry, told = self._inquiries[row.name], [answer.message]
+        inquiry, lines = self._inquiries[row.name], [answer.message]
         if isinstance(inquiry, Inquiry):
-            told += [inquiry.shares, inquiry.sentence, _place(answer.worst), self._again(case, inquiry)]
+            lines += [inquiry.shares, inquiry.sentence, _place(answer.worst), self._again(case, inquiry)]
         else:
-            told += [inquiry or "", _place(answer.worst)]
-        return replace(answer, message="\n".join(filter(None, told)))
+            lines += [inquiry or "", _place(answer.worst)]
+        return replace(answer, message="\n".join(filter(None, lines)))
 
     def _investigated(self, row: Runtime, outcome: Outcome) -> Inquiry | str | None:
         with self.model.times.stage("diagnosis", row.name, own=True):
@@ -156,7 +164,8 @@ class Judging:
         for tap, station in found.items():
             rows = [(one.batch, one.metrics) for one in station.measure.batches]
             if station.measure.metrics:
-                rows.append(("*", metrics(station)))
+                paid = self._prices[row.name].get(tap)
+                rows.append(("*", {**metrics(station), **({"price": paid.relative} if paid else {})}))
             for batch, numbers in rows:
                 finite = {key: value for key, value in numbers.items() if math.isfinite(value)}
                 self.model.log.write("deviation", **who, batch=batch, tap=tap, metrics=finite)

@@ -54,6 +54,12 @@ class LowerStation(Station):
         """In words."""
         return self.verdict.message
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The ratio to the emulated error and its limit, for a deviation row."""
+        named = {"emulated_ratio": self.verdict.value, "emulated_ratio_limit": self.verdict.limit}
+        return {name: value for name, value in named.items() if value is not None}
+
 
 class Lower:
     """The references that lower precisions are held to; everything is made when first needed.

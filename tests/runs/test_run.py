@@ -224,3 +224,14 @@ def test_a_run_from_python(tmp_path: Path) -> None:
     assert found.holds
     assert (found.folder / "report.html").is_file()
     assert {answer.case.tap for answer in found.answers if answer.case.question == "hidden_states"} == {"layer.1"}
+
+
+def test_what_stored_weights_cost_is_told_beside_the_verdict(begin: Callable[..., Run]) -> None:
+    run = begin(backends=("openvino:int8-weights",))
+    answers = ask(run, lambda case: case.question == "hidden_states")
+    assert {answer.status for answer in answers.values()} == {"pass"}
+    assert "the weights as stored move it by " in answers["hidden_states", "layer.1"].message
+    run.finish(0)
+    rows = list(csv.DictReader((run.folder / "deviations.csv").open(encoding="utf-8")))
+    prices = {row["tap"]: float(row["value"]) for row in rows if row["metric"] == "price"}
+    assert 1e-5 < prices["layer.1"] < 0.1
