@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from parity.artifacts.proof import TensorProof, read_proof
@@ -11,6 +12,7 @@ from parity.artifacts.reload import reload
 from parity.artifacts.tokenizer_ids import LIBRARIES, first_difference, first_other_row
 from parity.artifacts.verify import verify
 from parity.backends import RUNTIMES, Runtime
+from parity.backends.outcome import Outcome
 from parity.errors import BrokenParity, MissingRuntime, ParityError
 from parity.inputs.corpora import sentences
 from parity.runs import generated
@@ -119,23 +121,22 @@ def _backend(case: Case, model: ModelRun, judging: Judging) -> Answer:
 
 
 def _station(case: Case, model: ModelRun, judging: Judging) -> Answer:
-    row = RUNTIMES[case.backend]
-    outcome = judging.outcome(row)
-    if outcome.status == "missing":
-        return missing(case, model, outcome.reason, row.pip)
-    if not outcome.ok:
-        return _lost(case, outcome.reason)
-    return judging.station(case, row)
+    return _of_outcome(case, model, judging, lambda row, outcome: judging.station(case, row))
 
 
 def _invariance(case: Case, model: ModelRun, judging: Judging) -> Answer:
+    return _of_outcome(case, model, judging, partial(model.invariances.answer, case))
+
+
+def _of_outcome(
+    case: Case, model: ModelRun, judging: Judging, answered: Callable[[Runtime, Outcome], Answer]
+) -> Answer:
+    """What a runtime's answers say, where it gave any."""
     row = RUNTIMES[case.backend]
     outcome = judging.outcome(row)
     if outcome.status == "missing":
         return missing(case, model, outcome.reason, row.pip)
-    if not outcome.ok:
-        return _lost(case, outcome.reason)
-    return model.invariances.answer(case, row, outcome)
+    return answered(row, outcome) if outcome.ok else _lost(case, outcome.reason)
 
 
 def _artifacts(case: Case, model: ModelRun, judging: Judging) -> Answer:
