@@ -65,6 +65,7 @@ def _run(
             told += [matrix_markdown(found), "", *matrix_lines(found)]
             plain["matrix"], holds = found.as_dict(), found.holds
             texts["faults.csv"] = found.as_csv()
+            _write(report, told, plain, texts)  # the sound runs take as long again
         if wanted:
             runs = soundness(
                 neighbours(model),
@@ -75,12 +76,17 @@ def _run(
             )
             told += ["", *sound_lines(runs)]
             plain["sound"], holds = runs.as_dict(), holds and runs.holds
-    if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
-        texts |= {"faults.md": "\n".join(told) + "\n", "faults.json": dumps(plain, ensure_ascii=False, indent=1)}
-        for name, text in texts.items():
-            (report / name).write_text(text, encoding="utf-8")
+    _write(report, told, plain, texts)
     return told, plain, holds
+
+
+def _write(report: Path | None, told: list[str], plain: dict[str, Any], texts: dict[str, str]) -> None:
+    if report is None:
+        return
+    report.mkdir(parents=True, exist_ok=True)
+    both = {"faults.md": "\n".join(told) + "\n", "faults.json": dumps(plain, ensure_ascii=False, indent=1)}
+    for name, text in {**texts, **both}.items():
+        (report / name).write_text(text, encoding="utf-8")
 
 
 def add(app: typer.Typer) -> None:
