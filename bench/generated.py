@@ -102,13 +102,16 @@ def main() -> None:
     parser.add_argument("--runtime", default="torch:eager")
     parser.add_argument("--examples", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
+    if given.quick:
+        given.examples, given.seeds = 30, 1
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         bench = Workbench(given.model, folder=folder, options=RunOptions(scale=given.scale, threads=2))
         pytorch = bench.model.artifact("pytorch")
         for name, change in {**faults(bench), "sound": lambda weights: None}.items():
-            bench.model._artifacts["pytorch"] = damaged(pytorch, folder / name.replace(" ", "-"), change)
+            bench.model.artifacts.take("pytorch", damaged(pytorch, folder / name.replace(" ", "-"), change))
             first: list[int] = []
             shapes, largest, began, looked = set(), 0.0, time.perf_counter(), 0
             for seed in range(given.seeds):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
-from parity.artifacts import spacy_identity
-from parity.artifacts.convert import convert, derive
 from parity.artifacts.proof import read_proof
 from parity.artifacts.source import Choices, understand
 from parity.backends import Runtime
@@ -22,22 +20,16 @@ from parity.events import EventLog
 from parity.families import family
 from parity.families.values import gelu_option
 from parity.inputs.batch import Batch, as_trace, digest
-from parity.inputs.batches import Size, build_batches
-from parity.inputs.files import read_inputs
-from parity.inputs.textfiles import read_texts
 from parity.inputs.wordpiece import Tokenizer
 from parity.models import Source, resolve
+from parity.runs.building import Artifacts
+from parity.runs.feeding import as_shipped, batches_of
 from parity.runs.invariances import Invariances
-from parity.runs.make import make
 from parity.runs.options import RunOptions
 from parity.runs.outline import Outline, outline_of
 from parity.runs.references import References
-from parity.runs.store import artifact, missing_exporter
 from parity.runs.timekeeper import Timekeeper
 from parity.traces import batch_path, write_batch
-
-_SHIPPED_AREA = 256
-"""Positions of the batches that the shipped graphs are run on: their vocabulary logits come for every position."""
 
 
 class ModelRun:
@@ -48,7 +40,6 @@ class ModelRun:
     ) -> None:
         self.outline, self.options, self.log = outlined, options, log
         self.scratch, self._scheduler = scratch / outlined.name, scheduler
-        self._artifacts: dict[str, Path | ParityError] = {}
         self.times = Timekeeper(log, outlined.name)
         self._noted: set[Path] = set()
         self._jobs: dict[tuple[str, bool], Job] = {}
@@ -81,14 +72,8 @@ class ModelRun:
         Raises:
             ParityError: the user's inputs or texts do not fit this model.
         """
-        config, options = self.outline.config, self.options
-        limits = {"positions": config.positions, "token_types": config.token_types}
         with self.times.stage("inputs", own=True):
-            if options.inputs not in ("small", "large"):
-                return read_inputs(Path(options.inputs), vocab_size=config.vocab_size, **limits)
-            texts = read_texts(options.texts) if options.texts else None
-            size: Size = "large" if options.inputs == "large" else "small"
-            return build_batches(self.tokenizer, size=size, texts=texts, **limits)
+            return batches_of(self.outline.config, self.tokenizer, self.options)
 
     @cached_property
     def inputs_digest(self) -> str:
@@ -104,48 +89,18 @@ class ModelRun:
                 write_batch(batch_path(folder, number), as_trace(batch))
         return tuple(batch_path(folder, number) for number in range(len(self.batches)))
 
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """What is converted from the source."""
+        return Artifacts(self)
+
     def artifact(self, kind: str, options: Mapping[str, str] | None = None) -> Path:
         """The folder of one kind of artifact, converted with these options, from the cache or built now.
 
         Raises:
             ParityError: it could not be built; asked again, the same error is raised without another try.
         """
-        chosen = dict(options or {})
-        form = "-".join(chosen.values())
-        key = "-".join((kind, *chosen.values()))
-        if key not in self._artifacts:
-            try:
-                build = partial(self._build, kind, chosen)
-                self._artifacts[key] = artifact(self.source, kind, build, form=form)
-            except ParityError as error:
-                self._artifacts[key] = error
-        found = self._artifacts[key]
-        if isinstance(found, ParityError):
-            raise found
-        return found
-
-    def _build(self, kind: str, options: Mapping[str, str], folder: Path) -> None:
-        if kind == "pytorch":
-            with self.times.stage("convert", kind):
-                # The cache owns `folder` and renames it: the conversion gets a place inside to do the same.
-                convert(self.source, folder / "new", to="pytorch")
-                for path in (folder / "new").iterdir():
-                    path.rename(folder / path.name)
-                (folder / "new").rmdir()
-            return
-        pytorch = self.artifact("pytorch")
-        if kind == "tensorflow":
-            with self.times.stage("convert", kind):
-                derive(pytorch, folder, to=kind)
-            return
-        absent = missing_exporter(kind)
-        if absent is not None:
-            raise absent
-        # The run loads the pipeline; wheel and sdist are for users.
-        named = {**spacy_identity(self.outline.name, self.source.card), "package": False} if kind == "spacy" else {}
-        with self.times.waiting():
-            spent = make(kind, pytorch, folder, {**named, **options}, threads=self.options.threads)
-        self.times.note("convert", kind, wall_s=spent.wall_s, cpu_s=spent.cpu_s, peak_rss=spent.peak_rss)
+        return self.artifacts.folder(kind, options)
 
     def outcome(self, row: Runtime, *, following: Runtime | None = None, shipped: bool = False) -> Outcome:
         """Run the batches through a runtime, unless that was done, and let the following one import meanwhile.
@@ -218,18 +173,8 @@ class ModelRun:
 
     @property
     def shipped_files(self) -> tuple[Path, ...]:
-        """The batches for graphs as they ship: small ones first, as many as fit."""
-        sizes = {
-            file: batch.arrays["input_ids"].size for file, batch in zip(self.input_files, self.batches, strict=True)
-        }
-        chosen: list[Path] = []
-        area = 0
-        for file in sorted(sizes, key=sizes.__getitem__):
-            if chosen and area + sizes[file] > _SHIPPED_AREA:
-                break
-            chosen.append(file)
-            area += sizes[file]
-        return tuple(sorted(chosen))
+        """The batches for graphs as they ship."""
+        return as_shipped(self.input_files, self.batches)
 
     def make_job(
         self,
@@ -283,24 +228,6 @@ class ModelRun:
             if not shipped:
                 self.invariances.keep(row, self.outcome(row))
             shutil.rmtree(job.out, ignore_errors=True)
-
-    def input_row(self) -> Mapping[str, object]:
-        """The inputs as the event `run` tells them."""
-        return {
-            "model": self.outline.name,
-            "digest": self.inputs_digest,
-            "real_tokens": sum(batch.real_tokens for batch in self.batches),
-            "batches": [
-                {
-                    "name": batch.name,
-                    "rows": int(batch.arrays["input_ids"].shape[0]),
-                    "length": int(batch.arrays["input_ids"].shape[1]),
-                    "real_tokens": batch.real_tokens,
-                    "kind": batch.kind,
-                }
-                for batch in self.batches
-            ],
-        }
 
     def _note(self, row: Runtime, outcome: Outcome) -> None:
         if outcome.job.out in self._noted:

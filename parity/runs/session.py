@@ -26,6 +26,7 @@ from parity.report.progress import LINES
 from parity.runs.answer import Answer
 from parity.runs.coverage import record as record_coverage
 from parity.runs.environment import environment
+from parity.runs.feeding import told
 from parity.runs.judging import Judging
 from parity.runs.model import ModelRun
 from parity.runs.options import RunOptions
@@ -219,7 +220,7 @@ class Run:
             parity=parity.__version__,
             scale=self.options.scale,
             models=[described],
-            inputs=[json.loads(json.dumps(model.input_row()))],
+            inputs=[json.loads(json.dumps(told(model.outline.name, model.batches)))],
             environment=environment(),
         )
 

@@ -66,7 +66,7 @@ def copy_of(run: Run) -> Path:
     model, _ = run._model(MODEL)
     folder = Path(str(run.folder) + "-damaged")
     shutil.copytree(model.artifact("pytorch"), folder)
-    model._artifacts["pytorch"] = folder
+    model.artifacts.take("pytorch", folder)
     return folder
 
 

@@ -57,7 +57,7 @@ def with_weights(run: Run, change: Callable[[dict[str, np.ndarray]], None]) -> N
     change(arrays)
     specs = [spec for spec, _ in read_specs(path)[1].values()]
     write_tensors(path, specs, [arrays[spec.name] for spec in specs], metadata={"format": "pt"})
-    model._artifacts["pytorch"] = damaged
+    model.artifacts.take("pytorch", damaged)
 
 
 def test_a_sound_conversion_holds_and_everything_is_counted(begin: Callable[..., Run]) -> None:
