@@ -46,6 +46,8 @@ bench: $(READY)
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/goldens.py
 	$(BIN)/python bench/floor.py
+	$(BIN)/python bench/precision.py
+	$(BIN)/python bench/generated.py
 	$(BIN)/python bench/run.py
 
 clean:

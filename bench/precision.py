@@ -23,10 +23,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--model", default="rubert")
     options.add_argument("--scale", default="small", choices=("tiny", "small", "full"))
+    options.add_argument("--quick", action="store_true")
     asked = options.parse_args()
+    scale = "tiny" if asked.quick else asked.scale
     with tempfile.TemporaryDirectory(prefix="parity-bench-") as name:
         folder = Path(name)
-        bench = Workbench(asked.model, folder=folder, options=RunOptions(scale=asked.scale))
+        bench = Workbench(asked.model, folder=folder, options=RunOptions(scale=scale))
         lower = Lower(bench.model, folder / "lower")
         print(f"{'runtime':22}{'computes in':13}{'emb.':>7}{'layers':>13}{'pooler':>9}{'mlm':>7}{'nsp':>7}   price")
         for row in RUNTIMES.values():
@@ -45,7 +47,7 @@ def show(bench: Workbench, lower: Lower, row: Runtime, folder: Path) -> None:
     layers = [value for tap, value in values.items() if tap.startswith("layer.")]
     heads = "".join(f"{values.get(tap, float('nan')):{w}.2f}" for tap, w in _HEADS)
     price = lower.price(row)
-    cost = max((one.error / one.size for one in price.values()), default=0.0)
+    cost = max((one.relative for one in price.values()), default=0.0)
     red = [tap for tap, verdict in found.items() if verdict.status == "fail"]
     told = f"{cost:.1e}" if price else "-"
     print(

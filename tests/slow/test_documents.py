@@ -18,13 +18,21 @@ from parity.artifacts import convert
 from parity.cli import app
 from parity.inputs.corpora import sentences
 from parity.models import Source, card_names, resolve
+from parity.runs.casefile import CaseFile
 from slow.documents import Command, anchors, commands, documents, links, spans
 from slow.environments import ROOT, environ, run
 
 PARITY = (sys.executable, "-m", "parity")
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
-SIZED = ("run",)
+TINY = ("--scale", "tiny")
+SIZED = ("run", "faults", "calibrate")
 """Commands of parity that know --scale; the others are given the folder of a tiny stand-in instead of a card."""
+SHORTER = {
+    "faults": lambda words: words if "--only" in words else [*words, "--only", "T-01", "--sound", "2"],
+    "calibrate": lambda words: [*words, "--backend", "torch:eager", "--out", "limits.json"],
+    "run": lambda words: [*words, "--examples", "20"] if "--profile" in words else words,
+}
+"""What takes many minutes as it is written."""
 DOCUMENTS = documents()
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 
@@ -44,6 +52,15 @@ def workshop(stand_ins: dict[str, Source], tmp_path: Path) -> Path:
     (tmp_path / "INPUTS").mkdir()
     for name in ("inputs.npz", "INPUTS/inputs.npz"):
         np.savez(tmp_path / name, input_ids=ids)
+    case = CaseFile(
+        question="generated_ids",
+        model="rubert",
+        scale="tiny",
+        runtime="tokenizers",
+        texts=("привет",),
+        message="other ids",
+    )
+    case.write(tmp_path / "reports" / "RUN" / "cases").rename(tmp_path / "reports" / "RUN" / "cases" / "CASE.json")
     for name in ("DIR", "pytorch"):
         convert(resolve(str(tmp_path / "CHECKPOINT")), tmp_path / name)
     return tmp_path
@@ -65,7 +82,7 @@ def test_every_command_runs(document: str, workshop: Path) -> None:
 def parity(command: Command) -> list[str]:
     words = list(command.words[1:])
     if words[:1] and words[0] in SIZED:
-        return [*PARITY, *tiny(words)]
+        return [*PARITY, *tiny(SHORTER[words[0]](words))]
     return [*PARITY, *(stand_in(word) if word in card_names() else word for word in words)]
 
 
@@ -74,7 +91,8 @@ def stand_in(name: str) -> str:
 
 
 def tiny(words: list[str]) -> list[str]:
-    return words if "--scale" in words else [*words, "--scale", "tiny"]
+    named = "--scale" in words
+    return [*words[: words.index("--scale")], *words[words.index("--scale") + 2 :], *TINY] if named else [*words, *TINY]
 
 
 def suites(command: Command) -> list[str]:
