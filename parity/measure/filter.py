@@ -3,12 +3,14 @@
 Under low precision an rms cannot see tanh in place of erf (ratio 1.02). The direction in which that fault would move a
 layer is known exactly, though: the oracle computes it. The least-squares coefficient of the error along it is 0 for a
 sound run and 1 for a faulty one, plus noise; and what rounding itself puts along that direction, the emulated sound run
-tells. (Least squares along a known signal: Kay, Fundamentals of Statistical Signal Processing II, chapter 4.)
+tells: the two share most of their roundings, token by token, so scatter is that of their difference. (Least squares
+along a known signal: Kay, Fundamentals of Statistical Signal Processing II, chapter 4.)
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +21,12 @@ from parity.tensorfile import Array
 
 SHARE: Final = 0.1
 """Largest standard error, in units of the difference sought, of a coefficient that says anything."""
+THRESHOLD: Final = 0.5
+"""Half-way between absent and whole: where a matched filter decides if both are as likely (Kay, chapter 4)."""
+SURE: Final = 3.0
+"""Standard errors that a coefficient must lie beyond it."""
+ALIKE: Final = 0.01
+"""Standard error below which one layer counts no more than another: how well roundings are emulated limits it then."""
 LEAST: Final = 3
 """Fewest tokens a standard error is estimated from."""
 
@@ -39,6 +47,11 @@ class Coefficient:
     def identifiable(self) -> bool:
         """Is the standard error small enough, beside the difference sought, for the value to mean anything?"""
         return self.error <= SHARE
+
+    @property
+    def found(self) -> bool:
+        """Is more of the difference in the error than not, beyond scatter?"""
+        return self.identifiable and self.value - SURE * self.error >= THRESHOLD
 
     def __str__(self) -> str:
         """As a diagnosis says it."""
@@ -67,11 +80,25 @@ def matched(error: Array, direction: Array, *, emulated: Array | None = None) ->
         raise ParityError(
             "nothing to fit a coefficient to", got=f"{len(error)} tokens", expected="a direction, 3 tokens"
         )
-    raw, spread = _fit(error, direction, wanted)
+    raw = _fit(error, direction, wanted)
     if emulated is None:
-        return Coefficient(raw, spread, raw, 0.0)
-    baseline, other = _fit(emulated, direction, wanted)
-    return Coefficient(raw - baseline, math.hypot(spread, other), raw, baseline)
+        return Coefficient(*raw, raw[0], 0.0)
+    baseline, _ = _fit(emulated, direction, wanted)
+    return Coefficient(*_fit(error.astype(np.float64) - emulated, direction, wanted), raw[0], baseline)
+
+
+def pooled(parts: Sequence[Coefficient]) -> Coefficient:
+    """The coefficient that several layers have in common: their mean, weighted by inverse variances.
+
+    (Independent measurements of one quantity: Cochran 1954, The combination of estimates from different experiments.)
+    """
+    finite = [part for part in parts if math.isfinite(part.value) and math.isfinite(part.error)]
+    if not finite:
+        return Coefficient(math.nan, math.nan, math.nan, math.nan)
+    weights = np.array([1 / max(part.error, ALIKE) ** 2 for part in finite])
+    numbers = np.array([(part.value, part.raw, part.baseline) for part in finite])
+    value, raw, baseline = (weights @ numbers / weights.sum()).tolist()
+    return Coefficient(value, 1 / math.sqrt(weights.sum()), raw, baseline)
 
 
 def _fit(error: Array, direction: Array, wanted: Array) -> tuple[float, float]:

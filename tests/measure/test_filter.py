@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parity.errors import ParityError
-from parity.measure.filter import matched
+from parity.measure.filter import Coefficient, matched, pooled
 
 RNG = np.random.default_rng(1)
 DIRECTION = RNG.normal(size=(300, 64)) * 1e-4
@@ -30,6 +30,29 @@ def test_what_rounding_puts_there_is_taken_off() -> None:
     assert found.baseline == pytest.approx(-0.3, abs=0.15)
     assert found.value == pytest.approx(1, abs=4 * found.error)
     assert found.error > matched(NOISE[0], DIRECTION).error
+
+
+def test_what_both_rounded_alike_is_no_scatter() -> None:
+    found = matched(NOISE[0] + DIRECTION + 0.1 * NOISE[1], DIRECTION, emulated=NOISE[0])
+    assert found.error < 0.2 * matched(NOISE[0], DIRECTION).error
+    assert abs(found.value - 1) < 4 * found.error
+
+
+def test_layers_are_weighted_by_what_they_know() -> None:
+    found = pooled([Coefficient(1.0, 0.1, 1.2, 0.2), Coefficient(0.0, 0.2, 0.0, 0.0)])
+    assert found.value == pytest.approx(0.8)
+    assert found.error == pytest.approx(1 / np.sqrt(100 + 25))
+    assert (found.raw, found.baseline) == (pytest.approx(0.96), pytest.approx(0.16))
+    assert pooled([Coefficient(np.nan, np.nan, 0, 0), Coefficient(1.0, 0.1, 1, 0)]).value == 1
+    assert not pooled([]).identifiable
+    assert pooled([Coefficient(0.0, 0.0, 0, 0), Coefficient(1.0, 0.0, 1, 0)]).value == 0.5
+
+
+def test_found_is_more_than_half_beyond_scatter() -> None:
+    assert Coefficient(0.81, 0.1, 0, 0).found
+    assert not Coefficient(0.79, 0.1, 0, 0).found
+    assert not Coefficient(1.0, 0.11, 0, 0).found
+    assert not Coefficient(-1.0, 0.01, 0, 0).found
 
 
 def test_too_much_noise_is_not_identifiable() -> None:
