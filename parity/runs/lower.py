@@ -22,6 +22,7 @@ from parity.measure.lower import Lowered, lower_verdict, measure, price
 from parity.measure.station import Station, Status
 from parity.measure.verdict import JUDGED, Verdict
 from parity.measure.yardstick import Truth, Yardstick
+from parity.runs.directing import directed
 from parity.traces import TraceBatch, batch_path, read_batch
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ class Lower:
             precision: what it claims (`default`: what it describes itself to have picked).
             places: which of the run's batches it was run on; all unless said.
             taps: the stations to look at; all that it shows unless said.
-            own: judge a float32 run's own errors too, which costs a walk of the oracle.
+            own: look at what single stations add too, which costs walks of the reference: a float32 run's own errors,
+                suspected computations in a lower precision's.
 
         Raises:
             ParityError: a reference could not be made; BrokenParity: the artifact's weights are not the source's.
@@ -133,16 +135,15 @@ class Lower:
             return judge(given=partial(_read_at, walked, chosen) if walked else None)
         stations, exact = judge(precision=precision), judge(precision="float32")
         found = self._lowered(row, candidate, precision, chosen)
+        verdicts: Mapping[str, Verdict] = {
+            tap: lower_verdict(station, found.get(tap), floor=self._floor(yardstick, tap, chosen), float32=exact[tap])
+            for tap, station in stations.items()
+        }
+        recipe = recipe_name(row.name, precision)
+        if recipe and own:
+            verdicts = self._directed(row, outcome, verdicts, recipe)
         return {
-            tap: LowerStation(
-                tap,
-                station.measure,
-                None,
-                None,
-                verdict=lower_verdict(
-                    station, found.get(tap), floor=self._floor(yardstick, tap, chosen), float32=exact[tap]
-                ),
-            )
+            tap: LowerStation(tap, station.measure, None, None, verdict=verdicts[tap])
             for tap, station in stations.items()
         }
 
@@ -173,6 +174,14 @@ class Lower:
             return {}
         emulated = self._run(self._emulated_job(row, recipe))
         return measure(self._axes, candidate, partial(_read, self._oracle(row)), partial(_read, emulated), places)
+
+    def _directed(
+        self, row: Runtime, outcome: Outcome, verdicts: Mapping[str, Verdict], recipe: str
+    ) -> dict[str, Verdict]:
+        hidden = [tap.name for tap in self._model.outline.taps if tap.station == "hidden"]
+        with self._model.times.stage("directions", row.name, own=True):
+            reference = self._oracle(row).job
+            return directed(verdicts, outcome, reference=reference, recipe_name=recipe, hidden=hidden)
 
     def _truth(self, row: Runtime, place: int) -> Truth:
         references = self._model.references

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from parity.backends.diagnosis.hypothesis import IS, Change, Hypothesis
-from parity.backends.diagnosis.original import layer_of
+from parity.backends.diagnosis.original import Original, layer_of
 from parity.backends.diagnosis.station import Station
 from parity.backends.executors.rounded import rounding
 from parity.families.values import Variable
@@ -43,11 +43,7 @@ def _family(station: Station) -> Iterator[Hypothesis]:
         changed = {f"inputs/{name}" for name in suspect.change(station.pieces[0].inputs)}
         if changed & fed:
             yield Hypothesis(suspect.kind, suspect.sentence, inputs=suspect.change)
-    for other in suspects.configs:
-        if other.erf_slope is not None or any(
-            getattr(station.original.config, k) != v for k, v in other.fields.items()
-        ):
-            yield Hypothesis(other.kind, other.sentence, config=other.fields, erf_slope=other.erf_slope)
+    yield from configs(station.original)
     for table in suspects.tables:
         if table.table in station.tensors:
             size = station.tensors[table.table].shape[0]
@@ -59,6 +55,13 @@ def _family(station: Station) -> Iterator[Hypothesis]:
                     del ways[told + table.held]
                 for how, rows in ways.items():
                     yield Hypothesis(table.kind, how, (table.table,), {table.table: Change(rows=rows)})
+
+
+def configs(original: Original) -> Iterator[Hypothesis]:
+    """Other computations than the config says, all but its own."""
+    for other in original.family.suspects.configs:
+        if other.erf_slope is not None or any(getattr(original.config, k) != v for k, v in other.fields.items()):
+            yield Hypothesis(other.kind, other.sentence, config=other.fields, erf_slope=other.erf_slope)
 
 
 def _held(shift: int, last: int) -> Callable[[Array], Array]:

@@ -90,7 +90,7 @@ def open_original(job: Job) -> Original:
     Raises:
         ParityError: checkpoint or config are unreadable or do not fit the job.
     """
-    reference = open_reference(replace(job, precision="float64", settings={}))
+    reference = open_reference(replace(job, precision="float64"))
     where = Path(job.source["config"])
     architecture = family(job.family)
     raw = json.loads(where.read_text(encoding="utf-8"))

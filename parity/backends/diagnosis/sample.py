@@ -53,12 +53,12 @@ def sample(
     Raises:
         ParityError: no batch shows the station.
     """
-    whole = [piece for path in paths if (piece := _piece(original, path, tap, held)) is not None]
-    if not whole:
+    shown = [piece for path in paths if (piece := _piece(original, path, tap, held)) is not None]
+    if not shown:
         raise ParityError(f"the trace does not show {tap}", remedy="trace it")
     ops = NumpyOps(original.reference.read, np.dtype("float64"))
     keys, badness, cost = list[tuple[int, int]](), list[float](), list[float]()
-    for number, piece in enumerate(whole):
+    for number, piece in enumerate(shown):
         rows = [row for row, judged in enumerate(piece.judged) if judged.any()]
         keys += [(number, row) for row in rows]
         badness += _own(original, piece, tap, ops)
@@ -69,7 +69,21 @@ def sample(
     wanted: dict[int, list[int]] = {}
     for index in sorted(chosen):
         wanted.setdefault(keys[index][0], []).append(keys[index][1])
-    return tuple(cut(whole[number], rows) for number, rows in wanted.items())
+    return tuple(cut(shown[number], rows) for number, rows in wanted.items())
+
+
+def whole(original: Original, paths: Sequence[Path], tap: str) -> tuple[Piece, ...]:
+    """Batches in their order until they hold `TOKENS` judged positions, none cut: a quantiser's range is a batch's.
+
+    Empty where no batch shows the station.
+    """
+    found, tokens = list[Piece](), 0
+    for path in paths:
+        piece = _piece(original, path, tap, None) if tokens < TOKENS else None
+        if piece is not None and piece.judged.any():
+            found.append(piece)
+            tokens += int(piece.judged.sum())
+    return tuple(found)
 
 
 def cut(piece: Piece, rows: Sequence[int]) -> Piece:
