@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from parity.backends import RUNTIMES, status
 from parity.backends.outcome import Outcome
-from parity.faults.bert.symmetries import heads, neurons, restored_units, units
 from parity.faults.folders import spoil_artifact
 from parity.faults.rules import RULES, objections
-from parity.faults.values import Artifact, Edit, Layout
+from parity.faults.values import Artifact, Layout
+from parity.faults.variants import VARIANTS, Variant
 from parity.inputs.batch import Batch, as_trace
 from parity.inputs.fixtures import fixtures_root
-from parity.inputs.transforms import Piece, alone, backwards, padded, restored
+from parity.inputs.transforms import Piece, restored
 from parity.runs.options import RunOptions
 from parity.runs.workbench import Workbench
-from parity.tensorfile import Array
 from parity.traces import TraceBatch, batch_path, read_batch, write_batch
-
-Feed: TypeAlias = Callable[[Batch], tuple[Piece, ...]]
 
 SETS: Mapping[str, tuple[str, ...]] = {
     "texts": ("single", "padded", "paired"),
@@ -32,75 +30,6 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "long": ("full",),
 }
 """Kinds of batches by set of inputs; no batch is in two of them."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Something that must not matter."""
-
-    name: str
-    runtime: str = "torch:eager"
-    threads: int | None = None
-    feed: Feed | None = None
-    rewriting: str = ""
-    edit: Edit | None = None
-    restore: Callable[[Mapping[str, Array]], Mapping[str, Array]] = field(default=lambda taps: taps)
-
-
-def _halves(batch: Batch) -> tuple[Piece, ...]:
-    """Two rows at a time."""
-    rows = len(batch.arrays["input_ids"])
-    found = []
-    for start in range(0, rows, 2):
-        chosen = tuple(range(start, min(start + 2, rows)))
-        arrays = {name: array[list(chosen)] for name, array in batch.arrays.items()}
-        texts = None if batch.texts is None else tuple(batch.texts[row] for row in chosen)
-        found.append(Piece(replace(batch, name=f"{batch.name} from {start}", arrays=arrays, texts=texts), chosen))
-    return tuple(found)
-
-
-_FED: Mapping[str, Feed] = {
-    "rows alone": alone,
-    "two rows at a time": _halves,
-    "rows backwards": backwards,
-    "padded": padded,
-}
-_REWRITTEN = (
-    "no-onednn",
-    "norm-two-pass",
-    "norm-one-pass",
-    "dense-bmm",
-    "dense-einsum",
-    "dense-halves",
-    "gelu-formula",
-    "qkv-fused",
-    "fill-1e4",
-    "fill-infinite",
-)
-_RUNTIMES = ("torch:eager", "torch:sdpa", "onnxruntime", "openvino:f32")
-_SYMMETRIC: Mapping[str, Edit] = {"units permuted": units, "heads permuted": heads, "neurons permuted": neurons}
-
-VARIANTS: tuple[Variant, ...] = (
-    *(Variant(runtime, runtime) for runtime in (*_RUNTIMES, "onnxruntime:none", "tensorflow", "tensorflow:numpy")),
-    *(Variant(f"{runtime} on one thread", runtime, threads=1) for runtime in _RUNTIMES),
-    *(
-        Variant(f"{runtime} {name}", runtime, feed=feed)
-        for runtime in (*_RUNTIMES, "tensorflow:numpy")
-        for name, feed in _FED.items()
-    ),
-    *(Variant(f"torch:eager {name}", rewriting=name) for name in _REWRITTEN),
-    *(
-        Variant(
-            f"{runtime} {name}",
-            runtime,
-            edit=edit,
-            restore=restored_units if edit is units else lambda taps: taps,
-        )
-        for runtime in ("torch:eager", "torch:sdpa")
-        for name, edit in _SYMMETRIC.items()
-    ),
-)
-"""Thread counts, batch sizes and orders, padding, runtimes, optimisation levels, fusions, other orders of summation."""
 
 
 @dataclass(frozen=True)
@@ -195,15 +124,17 @@ def soundness(
         ParityError: a model or reference fails.
     """
     found: list[SoundRun] = []
+    # Where one set of inputs stops, the next goes on: a share of the runs has all variants, not the first ones only.
+    turns = deque(VARIANTS)
     for place, model in enumerate(models):
         share = -(-(most - len(found)) // (len(models) - place))
-        for run in _of_model(model, options, folder / str(place), share):
+        for run in _of_model(model, options, folder / str(place), share, turns):
             found.append(run)
             progress(run)
     return Soundness(tuple(found), most)
 
 
-def _of_model(model: str, options: RunOptions, folder: Path, most: int) -> Iterator[SoundRun]:
+def _of_model(model: str, options: RunOptions, folder: Path, most: int, turns: deque[Variant]) -> Iterator[SoundRun]:
     whole = Workbench(model, folder=folder / "whole", options=options)
     made = 0
     for name, kinds in SETS.items():
@@ -212,10 +143,11 @@ def _of_model(model: str, options: RunOptions, folder: Path, most: int) -> Itera
             continue
         bench = Workbench(model, folder=folder / name, options=options, batches=batches)
         quota = -(-most * (list(SETS).index(name) + 1) // len(SETS))
-        for variant in VARIANTS:
+        for _ in VARIANTS:
             if made == quota:
                 break
-            run = _run(bench, name, variant)
+            run = _run(bench, name, turns[0])
+            turns.rotate(-1)
             if run is not None:
                 made += 1
                 yield run

@@ -30,9 +30,9 @@ SIZED = ("run", "faults", "calibrate")
 SHORTER = {
     "faults": lambda words: words if "--only" in words else [*words, "--only", "T-01", "--sound", "2"],
     "calibrate": lambda words: [*words, "--backend", "torch:eager", "--out", "limits.json"],
-    "run": lambda words: [*words, "--examples", "20"] if "--profile" in words else words,
+    "run": lambda words: one_runtime([*words, "--examples", "20"] if "--profile" in words else words),
 }
-"""What takes many minutes as it is written."""
+"""What takes many minutes as it is written. `make test` has the suites on every runtime."""
 DOCUMENTS = documents()
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 
@@ -96,7 +96,11 @@ def tiny(words: list[str]) -> list[str]:
 
 
 def suites(command: Command) -> list[str]:
-    return [*PYTEST, *tiny([here(word) for word in command.words[1:]])]
+    return [*PYTEST, *tiny(one_runtime([here(word) for word in command.words[1:]]))]
+
+
+def one_runtime(words: list[str]) -> list[str]:
+    return words if "--backend" in words else [*words, "--backend", "torch:eager"]
 
 
 def here(word: str) -> str:
