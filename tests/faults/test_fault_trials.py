@@ -16,8 +16,8 @@ from parity.faults.corpus import corpus
 from parity.faults.finding import Finding
 from parity.faults.matrix import build
 from parity.faults.sound import _run
-from parity.faults.variants import VARIANTS, Variant
 from parity.faults.trial import Trials
+from parity.faults.variants import VARIANTS, Variant
 from parity.runs.options import RunOptions
 from parity.runs.workbench import Workbench
 
