@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make parity MODEL=rubert   prove a model on every runtime; the report lands in reports/"
 	@echo "make test                  lint, tests, suites at tiny scale (under 10 minutes)"
-	@echo "make test-all              besides: wheel, transformers 5, spaCy package, browser, documents, benches"
+	@echo "make test-all              besides: wheel, transformers 5, spaCy package, browser, documents, benches, faults"
 	@echo "make bench                 the measures that the README quotes"
 
 $(READY): pyproject.toml constraints.txt
@@ -36,9 +36,10 @@ test: lint
 
 test-all: test test-all-only
 
-# What `make test` leaves out: each of these makes environments or starts a browser.
+# What `make test` leaves out: each of these makes environments or starts a browser; and the harness itself on trial.
 test-all-only: $(READY)
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/slow
+	$(BIN)/parity faults rubert --scale tiny --sound 60
 
 bench: $(READY)
 	$(BIN)/python bench/convert.py
