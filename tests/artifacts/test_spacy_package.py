@@ -246,8 +246,7 @@ def _entry_points(text: bytes) -> dict[str, dict[str, str]]:
 
 def test_hatchling_builds_the_same_wheel_from_the_sdist(out, tmp_path):
     pytest.importorskip("hatchling", reason='pip install "parity[dev]"')
-    with tarfile.open(out / "dist" / f"{RELEASE}.tar.gz") as sdist:
-        sdist.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(out / "dist" / f"{RELEASE}.tar.gz", tmp_path)
     project = tmp_path / RELEASE
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "dist"]
     subprocess.run(build, cwd=project, check=True, timeout=120, capture_output=True)
