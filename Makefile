@@ -31,13 +31,13 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest -q -n $(JOBS)
-	$(BIN)/python -m pytest -q suites/ --model rubert --model danish-bert --model bert-base-uncased --scale tiny \
-		-n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -q suites/ --model rubert --model danish-bert --scale tiny -n $(JOBS) --dist loadgroup
 
 test-all: test test-all-only
 
 # What `make test` leaves out: each of these makes environments or starts a browser; and the harness itself on trial.
 test-all-only: $(READY)
+	$(BIN)/python -m pytest -q suites/ --model bert-base-uncased --scale tiny
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/slow
 	$(BIN)/parity faults rubert --scale tiny --sound 60
 
