@@ -136,7 +136,11 @@ def test_commands_and_options_in_the_text_exist(document: str) -> None:
     for span in spans(ROOT / document):
         program, *words = span.split()
         if program == "parity" and words and words[0] != "--help":
-            options = {name for param in known[words[0]].params for name in param.opts} if words[0] in known else set()
+            options = (
+                {name for param in known[words[0]].params for name in (*param.opts, *param.secondary_opts)}
+                if words[0] in known
+                else set()
+            )
             named = {word.partition("=")[0] for word in words if word.startswith("--")}
             if words[0] not in known or named - options:
                 wrong.append(span)

@@ -16,7 +16,12 @@ import pytest
 
 from slow.environments import ROOT, bare, environ, run
 
-DATA = {"suites": "suites/*.py", "fixtures": "fixtures/corpora/*.txt", "cards": "fixtures/models/*.toml"}
+DATA = {
+    "suites": "suites/*.py",
+    "fixtures": "fixtures/corpora/*.txt",
+    "cards": "fixtures/models/*.toml",
+    "differences": "fixtures/known_tokenizer_differences.toml",
+}
 TINY = ["--model", "rubert", "--scale", "tiny", "--backend", "torch:eager"]
 MAX_BYTES = 1_000_000
 
@@ -64,7 +69,7 @@ def test_the_wheel_holds_code_suites_cards_and_corpora_and_nothing_else(built: t
         for path in (ROOT / "parity").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    notes = {"parity/fixtures/corpora/README.md"}
+    notes = {"parity/fixtures/corpora/README.md", "parity/fixtures/regressions/README.md"}
     assert sorted((data | source) - names) == [], "missing from the wheel"
     assert sorted(names - data - source - notes) == [], "has no place in the wheel"
     assert "parity/py.typed" in names
