@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import threadpoolctl
@@ -77,7 +76,7 @@ class FloorBackend:
         rows = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(len(inputs["input_ids"]))]
         answers = list(self._pool.map(self._row, rows))
         return {
-            name: _JOIN[name.rpartition("/")[2]]([answer[name] for answer in answers]) for name in self._plan.wanted
+            name: joined(name.rpartition("/")[2], [answer[name] for answer in answers]) for name in self._plan.wanted
         }
 
     def _row(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -146,15 +145,28 @@ def state_of(axes: str, shape: tuple[int, ...], inputs: Mapping[str, Array], *, 
 
 
 def sums(value: Array, state: Array, scale: float) -> Mapping[str, Array]:
-    """The parts of one tap's floor on one row; `value` [1 + seeds, 1, ..., C], `state` [1, ...]."""
+    """The parts of one tap's floor on one row; `value` [1 + seeds, 1, ..., C], `state` [1, ...].
+
+    `spread` is not a variance yet, but every seed's sum of n^2 [seeds, C]: rows that are fed the same roll the same
+    dice, as they err alike in a runtime, and their sums have to be added seed by seed.
+    """
     noise = (value[1:].astype(np.float64) - value[0]) * scale
     squares: Array = np.square(noise).mean(axis=0) if len(noise) else np.zeros(value.shape[1:])
     token, judged = squares.mean(axis=-1), state == JUDGED
     chosen, each = squares[judged], token[judged][:, None]
     shares = np.divide(chosen, each, out=np.zeros_like(chosen), where=each > 0)
     seeds = np.square(noise[:, judged]).sum(axis=1)
-    spread = seeds.var(axis=0, ddof=1) if len(noise) > 1 else np.zeros(value.shape[-1])
-    return dict(zip(PARTS, (chosen.sum(axis=0), shares.sum(axis=0), spread, token, state), strict=True))
+    return dict(zip(PARTS, (chosen.sum(axis=0), shares.sum(axis=0), seeds, token, state), strict=True))
+
+
+def joined(part: str, rows: Sequence[Array]) -> Array:
+    """One part of a batch's floor from those of its rows."""
+    if part in ("token", "state"):
+        return np.concatenate(rows)
+    total: Array = np.sum(rows, axis=0)
+    if part != "spread":
+        return total
+    return total.var(axis=0, ddof=1) if len(total) > 1 else np.zeros(total.shape[-1])
 
 
 def dice_of(inputs: Mapping[str, Array]) -> np.random.Generator:
@@ -163,15 +175,6 @@ def dice_of(inputs: Mapping[str, Array]) -> np.random.Generator:
     for name in sorted(inputs):
         content.update(f"{name}{inputs[name].dtype}{inputs[name].shape}".encode() + inputs[name].tobytes())
     return np.random.Generator(np.random.SFC64(int.from_bytes(content.digest())))
-
-
-_JOIN: Mapping[str, Callable[[Sequence[Array]], Any]] = {
-    "channel": lambda rows: np.sum(rows, axis=0),
-    "white": lambda rows: np.sum(rows, axis=0),
-    "spread": lambda rows: np.sum(rows, axis=0),
-    "token": np.concatenate,
-    "state": np.concatenate,
-}
 
 
 def open(job: Job) -> FloorBackend:  # noqa: A001 - the name every runtime module has

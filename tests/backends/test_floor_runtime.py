@@ -211,6 +211,16 @@ def test_a_logit_position_that_repeats_another_is_no_second_token(golden_job: Jo
     assert not found.reported.any()
 
 
+def test_a_row_that_is_fed_thrice_has_no_more_independent_tokens(golden_job: Job) -> None:
+    fed = {name: array[:1] for name, array in read_batch(golden_job.inputs[0]).inputs.items()}
+    job = dataclasses.replace(golden_job, settings={"seeds": "8"})
+    once, thrice = (run(job, {name: np.repeat(array, n, axis=0) for name, array in fed.items()}) for n in (1, 3))
+    for tap in ("layer.1", "logits.mlm"):
+        one, three = (pooled(found, tap, "accumulated") for found in (once, thrice))
+        assert three.positions == 3 * one.positions
+        assert three.freedom == pytest.approx(one.freedom, rel=1e-9)
+
+
 def test_what_does_not_fit_is_told_before_anything_runs(golden_job: Job) -> None:
     for message, fields in {
         "not an array of a floor trace": {"taps": ("layer.0",)},

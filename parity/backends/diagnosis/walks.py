@@ -11,7 +11,7 @@ from parity.backends.diagnosis.hypothesis import SigmoidGelu
 from parity.backends.diagnosis.sample import Piece
 from parity.backends.executors.numpy_ops import NumpyOps
 from parity.backends.executors.stochastic import UNIT, UNITS, StochasticOps
-from parity.backends.floor import sums
+from parity.backends.floor import joined, sums
 from parity.measure.floor import IGNORED, JUDGED, REPORTED, Bools, FloorBatch
 from parity.ops import Ops, Stage, Tensor
 from parity.tensorfile import Array
@@ -85,4 +85,5 @@ def floor_of(value: Array, judged: Bools, tainted: Bools) -> FloorBatch:
     """The floor of a piece; `value` as `noisy` has it, `judged` over its inner axes, `tainted` per row."""
     of_rows = np.where(tainted, REPORTED, JUDGED).reshape(-1, *(1,) * (judged.ndim - 1))
     state = np.where(judged, of_rows, IGNORED).astype(np.uint8)
-    return FloorBatch(**sums(value, state, UNIT / UNITS["float32"]), seeds=SEEDS)
+    parts = sums(value, state, UNIT / UNITS["float32"])
+    return FloorBatch(**{part: joined(part, [array]) for part, array in parts.items()}, seeds=SEEDS)
