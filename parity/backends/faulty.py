@@ -16,6 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from parity.backends import torch as plain
+from parity.backends.harmless import filled
 from parity.backends.job import Job
 from parity.backends.protocol import BatchSkipped
 from parity.errors import ParityError
@@ -138,19 +139,6 @@ def _score_scale(factor: float) -> Callable[[Any], None]:
     return spoil
 
 
-def _fill(value: float) -> Callable[[Any], None]:
-    """What masked scores are filled with."""
-
-    def spoil(model: Any) -> None:
-        def extended(mask: Any, *_: Any, **__: Any) -> Any:
-            hidden = mask[:, None, None, :] == 0
-            return torch.zeros(hidden.shape).masked_fill(hidden, value)
-
-        model.base_model.get_extended_attention_mask = extended
-
-    return spoil
-
-
 class _Coarse(TorchDispatchMode):  # type: ignore[misc]
     """Products whose inputs are rounded first; sums and results stay float32."""
 
@@ -238,10 +226,10 @@ MISDEEDS: Mapping[str, Misdeed] = {
     "quick-gelu": Misdeed(spoil=_activation(_quick_gelu, _everywhere)),
     "eps-one": Misdeed(spoil=_one_epsilon(1e-5)),
     "scores-unscaled": Misdeed(spoil=_score_scale(32**0.5)),
-    "fill-1e4": Misdeed(spoil=_fill(-10000.0)),
-    "fill-2e4": Misdeed(spoil=_fill(-20000.0)),
-    "fill-infinite": Misdeed(spoil=_fill(-torch.inf)),
-    "fill-10": Misdeed(spoil=_fill(-10.0)),
+    "fill-1e4": Misdeed(spoil=filled(-10000.0)),
+    "fill-2e4": Misdeed(spoil=filled(-20000.0)),
+    "fill-infinite": Misdeed(spoil=filled(-torch.inf)),
+    "fill-10": Misdeed(spoil=filled(-10.0)),
     "tf32": Misdeed(around=lambda model: _Coarse(_tf32)),
     "bf16-products": Misdeed(around=lambda model: _Coarse(_bf16)),
     "autocast": Misdeed(variant="autocast"),

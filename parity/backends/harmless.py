@@ -87,7 +87,9 @@ def _fused(model: Any) -> None:
             part.forward = lambda x, w=weight, b=bias, at=place: torch.nn.functional.linear(x, w, b).chunk(3, -1)[at]
 
 
-def _filled(value: float) -> Callable[[Any], None]:
+def filled(value: float) -> Callable[[Any], None]:
+    """What masked scores are filled with."""
+
     def rewrite(model: Any) -> None:
         def extended(mask: Any, *_: Any, **__: Any) -> Any:
             hidden = mask[:, None, None, :] == 0
@@ -111,8 +113,8 @@ REWRITINGS: Mapping[str, Callable[[Any], None]] = {
     "dense-halves": _functional("Linear", _in_halves),
     "gelu-formula": _by_formula,
     "qkv-fused": _fused,
-    "fill-1e4": _filled(-10000.0),
-    "fill-infinite": _filled(-math.inf),
+    "fill-1e4": filled(-10000.0),
+    "fill-infinite": filled(-math.inf),
 }
 """By name."""
 

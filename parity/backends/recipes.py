@@ -11,14 +11,10 @@ from collections.abc import Mapping
 from parity.backends.executors.rounded import Grid, Recipe
 from parity.errors import ParityError
 
-_KERNELS = "PyTorch's kernels on the CPU widen what they are fed, compute in float32 and round their result to"
+_KERNELS = "every kernel widens, computes in float32 and rounds its result (PyTorch's CPU kernels)"
 RECIPES: Mapping[str, Recipe] = {
-    "bfloat16": Recipe(
-        "every kernel widens, computes in float32 and rounds its result (PyTorch's CPU kernels)", "bfloat16"
-    ),
-    "float16": Recipe(
-        "every kernel widens, computes in float32 and rounds its result (PyTorch's CPU kernels)", "float16"
-    ),
+    "bfloat16": Recipe(_KERNELS, "bfloat16"),
+    "float16": Recipe(_KERNELS, "float16"),
     "bfloat16-products": Recipe(
         "torch.amp on the CPU: linear and matmul in bfloat16, activations in what they are fed, norms and softmax in "
         "float32 (https://docs.pytorch.org/docs/stable/amp.html, CPU op-specific behavior)",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from parity.backends import RUNTIMES, Runtime
+from parity.backends import FLOOR, RUNTIMES, Runtime
 from parity.backends.job import Job
 from parity.backends.live import Live, Lost
 from parity.backends.outcome import Outcome
@@ -74,7 +74,7 @@ class States:
         of_floor = floors.names(taps, kinds=("accumulated",))
         self._oracle = self._open(make("oracle", precision="float64", taps=taps, out=out / "oracle", inputs=()))
         self._floor = self._open(
-            make("floor", precision="float32", taps=of_floor, out=out / "floor", inputs=(), module=_FLOOR)
+            make("floor", precision="float32", taps=of_floor, out=out / "floor", inputs=(), module=FLOOR.module)
         )
         self._source = self._open(model.candidate(source, taps=taps, out=out / "source", inputs=()))
         # Processes of their own answer side by side.
@@ -207,6 +207,3 @@ def shorter(batch: Batch) -> tuple[object, ...]:
     """Sorts batches: fewer positions first."""
     ids = batch.arrays["input_ids"]
     return ids.size, int(ids.sum()), int(batch.arrays["attention_mask"].size - batch.real_tokens)
-
-
-_FLOOR = "parity.backends.floor"

@@ -94,12 +94,6 @@ class Lower:
             self._storages[form] = write_shipped(artifact, folder, source=source)
         return self._storages[form]
 
-    def jobs_for(self, row: Runtime, precision: str) -> tuple[Job, ...]:
-        """What has to run before a run of this row can be judged: the oracle as shipped, the precision emulated."""
-        jobs = [self._oracle_job(row)] if row.options else []
-        recipe = recipe_name(row.name, precision)
-        return (*jobs, self._emulated_job(row, recipe)) if recipe else tuple(jobs)
-
     def judge(
         self,
         row: Runtime,
@@ -134,12 +128,12 @@ class Lower:
             walked = self._run(self._steps_job(row, outcome)) if own and not outcome.unavailable else None
             return judge(given=partial(_read_at, walked, chosen) if walked else None)
         stations, exact = judge(precision=precision), judge(precision="float32")
-        found = self._lowered(row, candidate, precision, chosen)
+        recipe = recipe_name(row.name, precision)
+        found = self._lowered(row, candidate, recipe, chosen) if recipe else {}
         verdicts: Mapping[str, Verdict] = {
             tap: lower_verdict(station, found.get(tap), floor=self._floor(yardstick, tap, chosen), float32=exact[tap])
             for tap, station in stations.items()
         }
-        recipe = recipe_name(row.name, precision)
         if recipe and own:
             verdicts = self._directed(row, outcome, verdicts, recipe)
         return {
@@ -167,11 +161,8 @@ class Lower:
         return yardstick.floor("accumulated", tap, places).rms if places else 0.0
 
     def _lowered(
-        self, row: Runtime, candidate: partial[TraceBatch], precision: str, places: Sequence[int]
+        self, row: Runtime, candidate: partial[TraceBatch], recipe: str, places: Sequence[int]
     ) -> dict[str, Lowered]:
-        recipe = recipe_name(row.name, precision)
-        if recipe is None:
-            return {}
         emulated = self._run(self._emulated_job(row, recipe))
         return measure(self._axes, candidate, partial(_read, self._oracle(row)), partial(_read, emulated), places)
 

@@ -21,8 +21,6 @@ from parity.runs.options import RunOptions
 if TYPE_CHECKING:
     from parity.models import Source
 
-REFERENCES = ("oracle", "tensorflow")
-"""What the others are compared with; never candidates themselves."""
 KINDS = ("pytorch", "tensorflow", "spacy", "openvino", "onnx")
 TOKENIZERS = ("tokenizers", "transformers", "spacy")
 

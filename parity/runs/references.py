@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parity.backends import RUNTIMES, Runtime
+from parity.backends import FLOOR, RUNTIMES, Runtime
 from parity.backends.executors.walk import nearest
 from parity.backends.outcome import Outcome
 from parity.errors import ParityError
@@ -86,7 +86,7 @@ class References:
         Raises:
             ParityError: it failed.
         """
-        return self._cached("floor", floors.names(self.taps), module="parity.backends.floor", precision="float32")
+        return self._cached("floor", floors.names(self.taps), module=FLOOR.module, precision="float32")
 
     @property
     def source(self) -> Outcome:

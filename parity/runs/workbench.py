@@ -23,7 +23,6 @@ from parity.models import Source
 from parity.runs.model import ModelRun
 from parity.runs.options import RunOptions
 from parity.runs.outline import Outline, outline
-from parity.runs.outline import references as reference_names
 
 
 class Workbench:
@@ -109,16 +108,6 @@ class Workbench:
             ParityError: a reference, or the walk for own errors, failed.
         """
         return self.model.references.judge(outcome, precision=outcome.job.precision, places=places, own=own)
-
-    @property
-    def source_outcome(self) -> Outcome:
-        """The source's own float32 run."""
-        return self.model.references.source
-
-    @property
-    def source_name(self) -> str:
-        """Which runtime that is."""
-        return reference_names()[1]
 
     def close(self) -> None:
         """Close the log; the folder is the caller's."""

@@ -23,4 +23,3 @@ NSP: Final = "cls.seq_relationship"
 
 HERE: Final = "layer.{middle}"
 """The tap of the layer in the middle."""
-SOURCE_QUERY: Final = "bert/encoder/layer_{middle}/attention/self/query/kernel"
