@@ -124,9 +124,10 @@ class Lower:
         candidate = partial(_read_at, outcome, chosen)
         judge = partial(yardstick.judge, candidate, taps=shown, batches=chosen)
         if precision in JUDGED:
-            # Where a station is not shown, own noise of the next is unknown.
-            walked = self._run(self._steps_job(row, outcome)) if own and not outcome.unavailable else None
-            return judge(given=partial(_read_at, walked, chosen) if walked else None)
+            if not own:
+                return judge()
+            with self._model.references.steps(outcome, chosen, settings=self._settings(row)) as (walked, told):
+                return judge(given=partial(_read_at, walked, chosen), own=told)
         stations, exact = judge(precision=precision), judge(precision="float32")
         recipe = recipe_name(row.name, precision)
         found = self._lowered(row, candidate, recipe, chosen) if recipe else {}
@@ -188,14 +189,6 @@ class Lower:
 
     def _emulated_job(self, row: Runtime, recipe: str) -> Job:
         return self._job(row, "emulated", "float32", module="parity.backends.emulated", recipe=recipe)
-
-    def _steps_job(self, row: Runtime, outcome: Outcome) -> Job:
-        traces = tuple(batch_path(outcome.traces, place) for place in range(len(outcome.job.inputs)))
-        taps = tuple(tap for tap in self._axes if tap not in outcome.unavailable)
-        out = outcome.job.out.with_name("-".join(filter(None, [outcome.job.out.name, "steps", self._form(row)])))
-        settings = self._settings(row)
-        make = self._model.make_job
-        return make("oracle", precision="float64", taps=taps, out=out, inputs=traces, settings=settings, given=True)
 
     def _job(self, row: Runtime, backend: str, precision: str, *, module: str = "", recipe: str = "") -> Job:
         references = self._model.references

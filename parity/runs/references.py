@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,12 +118,16 @@ class References:
         axes = {tap.name: tap.axes for tap in self._stations}
         return Yardstick(axes, [partial(self._truth, place) for place in range(len(self.batches))])
 
-    def steps(self, outcome: Outcome, places: Sequence[int]) -> tuple[Outcome, tuple[str, ...]]:
+    @contextmanager
+    def steps(
+        self, outcome: Outcome, places: Sequence[int], *, settings: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[Outcome, tuple[str, ...]]]:
         """The oracle's steps on a runtime's own inputs to them, and the stations for which that tells its own error.
 
         Args:
             outcome: of the runtime.
             places: the batches it was run on.
+            settings: of the oracle, where it has other weights than the source's.
 
         Raises:
             ParityError: the walk failed.
@@ -135,13 +139,19 @@ class References:
         # Own noise begins anew at every station of the run: where one is not shown, the next one's is unknown.
         own = tuple(tap for tap in shown if nearest(stages, tap, self.taps) <= set(shown))
         traces = tuple(batch_path(outcome.traces, place) for place in range(len(outcome.job.inputs)))
-        out = outcome.job.out.with_name(f"{outcome.job.out.name}-steps")
-        job = self._model.make_job("oracle", precision="float64", taps=own, out=out, inputs=traces, given=True)
+        # One runtime may be held to several oracles: by the source's weights, and by those it ships.
+        weights = [Path(value).name for value in (settings or {}).values()]
+        out = outcome.job.out.with_name("-".join([outcome.job.out.name, "steps", *weights]))
+        make = self._model.make_job
+        job = make("oracle", precision="float64", taps=own, out=out, inputs=traces, settings=settings, given=True)
         found = self._model.wait([job])
         self._model.times.worker(f"oracle on {outcome.job.name}", found)
         if not found.ok:
             raise ParityError(f"the oracle's steps failed: {found.reason}", remedy=found.stderr_tail)
-        return found, own
+        try:
+            yield found, own
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
 
     def judge(
         self,
@@ -183,27 +193,26 @@ class References:
         self, outcome: Outcome, chosen: tuple[int, ...], *, precision: str, taps: Collection[str] | None, own: bool
     ) -> Iterator[Callable[[tuple[int, ...]], dict[str, Station]]]:
         at = {place: number for number, place in enumerate(chosen)}
-        steps, owned = self.steps(outcome, chosen) if own else (None, ())
         self._prepare()
         shown = [tap for tap in self.taps if tap not in outcome.unavailable and (taps is None or tap in taps)]
 
         def read(traces: Path, place: int) -> TraceBatch:
             return read_batch(batch_path(traces, at[place]))
 
-        def judge(places: tuple[int, ...]) -> dict[str, Station]:
-            return self.yardstick.judge(
-                partial(read, outcome.traces),
-                given=partial(read, steps.traces) if steps else None,
-                own=owned,
-                precision=precision,
-                batches=places,
-                taps=shown,
-            )
+        with self.steps(outcome, chosen) if own else nullcontext((None, ())) as (steps, owned):
 
-        with self._model.times.stage("compare", outcome.job.name, own=True):
-            yield judge
-        if steps is not None:
-            shutil.rmtree(steps.job.out, ignore_errors=True)
+            def judge(places: tuple[int, ...]) -> dict[str, Station]:
+                return self.yardstick.judge(
+                    partial(read, outcome.traces),
+                    given=partial(read, steps.traces) if steps else None,
+                    own=owned,
+                    precision=precision,
+                    batches=places,
+                    taps=shown,
+                )
+
+            with self._model.times.stage("compare", outcome.job.name, own=True):
+                yield judge
 
     def _misshapen(self, outcome: Outcome, places: Sequence[int]) -> set[str]:
         """Taps that cannot be handed on, because some batch shows none or one of another shape."""
