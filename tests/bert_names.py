@@ -64,6 +64,13 @@ HEADS = {
     "qa": SQUAD,
     "none": "",
 }
+# Heads that have the variables of another: what such a checkpoint is for, its names do not tell.
+ALIKE = {"token-classifier": "classifier", "multiple-choice": "classifier", "lm": "mlm"}
+ALIKE_CLASSES = {
+    "token-classifier": "BertForTokenClassification",
+    "multiple-choice": "BertForMultipleChoice",
+    "lm": "BertLMHeadModel",
+}
 CLASSES = {
     "pretraining": "BertForPreTraining",
     "mlm": "BertForMaskedLM",

@@ -117,10 +117,10 @@ class _Bert:
         logits = self.draw.dense("logits.mlm", transformed, table, bias)
         self.draw.output(output, logits, ("batch", "sequence", vocabulary))
 
-    def logits(self, tap: str, x: Value, scope: str, output: str) -> None:
-        """A dense head over [B,C], as wide as its bias, shipped under the name `output`."""
+    def logits(self, tap: str, x: Value, scope: str, output: str, *, along: tuple[str, ...] = ("batch",)) -> None:
+        """A dense head over [B,C] or [B,T,C], as wide as its bias, shipped under the name `output`."""
         labels = math.prod(self.weights.shape(f"{scope}.bias"))
-        self.draw.output(output, self.dense(tap, x, scope, (labels, self.hidden)), ("batch", labels))
+        self.draw.output(output, self.dense(tap, x, scope, (labels, self.hidden)), (*along, labels))
 
     def spans(self, hidden: Value) -> None:
         """Start and end logits of every token, [B,T] each, shipped."""
@@ -179,6 +179,10 @@ def _classifier(bert: _Bert) -> None:
     bert.logits("logits.classifier", bert.pooler(bert.encoder()), "classifier", "logits")
 
 
+def _token_classifier(bert: _Bert) -> None:
+    bert.logits("logits.tokens", bert.encoder(), "classifier", "logits", along=("batch", "sequence"))
+
+
 def _question_answering(bert: _Bert) -> None:
     bert.spans(bert.encoder())
 
@@ -191,7 +195,9 @@ TEXTS: Mapping[str, Text] = {
     "BertModel": _text(_model),
     "BertForPreTraining": _text(_pretraining),
     "BertForMaskedLM": _text(_masked_lm),
+    "BertLMHeadModel": _text(_masked_lm),
     "BertForNextSentencePrediction": _text(_next_sentence),
     "BertForSequenceClassification": _text(_classifier),
+    "BertForTokenClassification": _text(_token_classifier),
     "BertForQuestionAnswering": _text(_question_answering),
 }

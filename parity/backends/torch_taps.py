@@ -47,6 +47,7 @@ TAPS: Mapping[str, Mapping[str, Place]] = {
         "logits.mlm": Place("cls.predictions", of_head=True, narrowed="cls.predictions"),
         "logits.nsp": Place("cls.seq_relationship", of_head=True),
         "logits.classifier": Place("classifier", of_head=True),
+        "logits.tokens": Place("classifier", of_head=True),
         "logits.qa": Place("qa_outputs", of_head=True),
         "layer.{k}.attention.query": Place(f"{_LAYER}.attention.self.query"),
         "layer.{k}.attention.key": Place(f"{_LAYER}.attention.self.key"),

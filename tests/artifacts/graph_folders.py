@@ -29,11 +29,14 @@ CLASSES = (
     "BertModel",
     "BertForPreTraining",
     "BertForMaskedLM",
+    "BertLMHeadModel",
     "BertForNextSentencePrediction",
     "BertForSequenceClassification",
+    "BertForTokenClassification",
     "BertForQuestionAnswering",
 )
-_POOLED = {"BertForMaskedLM", "BertForQuestionAnswering"} ^ set(CLASSES)
+_BARE = {"BertForMaskedLM", "BertLMHeadModel", "BertForTokenClassification", "BertForQuestionAnswering"}
+_CLASSIFIERS = ("BertForSequenceClassification", "BertForTokenClassification")
 
 
 def shapes(target_class: str, config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -53,15 +56,15 @@ def shapes(target_class: str, config: dict[str, Any]) -> dict[str, tuple[int, ..
         dense[f"{layer}.intermediate.dense"] = (wide, hidden)
         dense[f"{layer}.output.dense"] = (hidden, wide)
         norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
-    if target_class in _POOLED:
+    if target_class not in _BARE:
         dense[f"{base}pooler.dense"] = (hidden, hidden)
-    if target_class in ("BertForPreTraining", "BertForMaskedLM"):
+    if target_class in ("BertForPreTraining", "BertForMaskedLM", "BertLMHeadModel"):
         dense["cls.predictions.transform.dense"] = (hidden, hidden)
         norms.append("cls.predictions.transform.LayerNorm")
         found["cls.predictions.bias"] = (vocabulary,)
     if target_class in ("BertForPreTraining", "BertForNextSentencePrediction"):
         dense["cls.seq_relationship"] = (2, hidden)
-    if target_class == "BertForSequenceClassification":
+    if target_class in _CLASSIFIERS:
         dense["classifier"] = (LABELS, hidden)
     if target_class == "BertForQuestionAnswering":
         dense["qa_outputs"] = (2, hidden)
@@ -84,7 +87,7 @@ def weights(target_class: str, **config: Any) -> dict[str, np.ndarray]:
 def write_folder(folder: Path, target_class: str, arrays: dict[str, np.ndarray] | None = None, **config: Any) -> Path:
     """A Hugging Face folder of that class; `arrays` instead of random weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    labels = {"id2label": {str(n): f"LABEL_{n}" for n in range(LABELS)}} if "Sequence" in target_class else {}
+    labels = {"id2label": {str(n): f"LABEL_{n}" for n in range(LABELS)}} if target_class in _CLASSIFIERS else {}
     text = json.dumps({**CONFIG, **labels, "architectures": [target_class], **config})
     (folder / "config.json").write_text(text)
     chosen = weights(target_class, **config) if arrays is None else arrays

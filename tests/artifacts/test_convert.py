@@ -80,14 +80,14 @@ def test_a_smaller_head_can_be_chosen(tmp_path: Path, head: str) -> None:
 def test_a_head_the_checkpoint_lacks_is_refused(tmp_path: Path, head: str) -> None:
     source = write_source(tmp_path / "source")
     message = refused(source, tmp_path / "out", head=head)
-    assert f"holds no head {head} (expected one of pretraining, mlm, nsp, none)" in message
+    assert f"holds no head {head} (expected one of pretraining, mlm, lm, nsp, none)" in message
 
 
 def test_two_heads_at_once_ask_for_a_choice(tmp_path: Path) -> None:
     both = arrays("classifier") | arrays("qa")
     source = write_source(tmp_path / "source", tensors=both)
     message = refused(source, tmp_path / "out")
-    assert "several heads and no class has them all (got classifier, qa, none)" in message
+    assert "several heads and no class has them all (got classifier, token-classifier, multiple-choice, qa, none)" in message
     assert "--head" in message
     assert convert(source, tmp_path / "out", head="qa").head == "qa"
 

@@ -65,8 +65,10 @@ SHIPPED = {
     "BertModel": ["last_hidden_state", "pooler_output"],
     "BertForPreTraining": ["last_hidden_state", "pooler_output", "prediction_logits", "seq_relationship_logits"],
     "BertForMaskedLM": ["last_hidden_state", "logits"],
+    "BertLMHeadModel": ["last_hidden_state", "logits"],
     "BertForNextSentencePrediction": ["last_hidden_state", "pooler_output", "logits"],
     "BertForSequenceClassification": ["last_hidden_state", "pooler_output", "logits"],
+    "BertForTokenClassification": ["last_hidden_state", "logits"],
     "BertForQuestionAnswering": ["last_hidden_state", "start_logits", "end_logits"],
 }
 

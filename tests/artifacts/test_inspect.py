@@ -19,7 +19,7 @@ from parity.tensorfile import TensorSpec
 def test_a_training_checkpoint_is_told_apart_into_model_and_state() -> None:
     found = inspection(ERF)
     assert (found.format, found.family, found.layers) == ("tensorflow-v2", "bert", 3)
-    assert found.heads == ("pretraining", "mlm", "nsp", "none")
+    assert found.heads == ("pretraining", "mlm", "lm", "nsp", "none")
     assert found.problems == ()
     roles = [line.role for line in found.tensors]
     assert roles.count("model") == 5 + 16 * 3 + 2 + 7
@@ -53,7 +53,7 @@ def test_json_holds_it_all_and_text_a_line_for_each_tensor(tmp_path: Path) -> No
     assert (plain["family"], plain["layers"], len(plain["files"])) == ("bert", 2, 4)
     text = found.to_text().splitlines()
     assert text[0].startswith(f"{tmp_path / PREFIX}: tensorflow-v2, 47 tensors, ")
-    assert "family bert; heads pretraining, mlm, nsp, none; layers 2" in text
+    assert "family bert; heads pretraining, mlm, lm, nsp, none; layers 2" in text
     assert "left behind: 1 x training state, not part of the model" in text
     assert any(line.split() == ["bert/pooler/dense/kernel", "bfloat16", "8x8"] for line in text)
     assert any(line.startswith("global_step") and "scalar" in line and "(training state" in line for line in text)

@@ -102,7 +102,7 @@ def test_a_head_that_a_publication_left_incomplete_is_left_out_only_under_its_ca
 def test_the_users_head_is_taken_as_it_stands(tmp_path: Path) -> None:
     folder = write_source(tmp_path)
     assert understood(folder, head="mlm").head.name == "mlm"
-    with pytest.raises(ParityError, match=r"holds no head qa .expected one of pretraining, mlm, nsp, none"):
+    with pytest.raises(ParityError, match=r"holds no head qa .expected one of pretraining, mlm, lm, nsp, none"):
         understood(folder, head="qa")
 
 

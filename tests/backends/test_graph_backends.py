@@ -187,6 +187,7 @@ def test_taps_that_ship_are_had_from_the_file_untouched(runtime, folder):
 HEADS = {
     "BertForQuestionAnswering": ("logits.qa", lambda found: np.stack([found["start_logits"], found["end_logits"]], -1)),
     "BertForSequenceClassification": ("logits.classifier", lambda found: found["logits"]),
+    "BertForTokenClassification": ("logits.tokens", lambda found: found["logits"]),
     "BertForNextSentencePrediction": ("logits.nsp", lambda found: found["logits"]),
     "BertForMaskedLM": ("logits.mlm", lambda found: found["logits.mlm"]),
 }

@@ -185,7 +185,7 @@ def test_inspect_as_text_and_json(parity: Parity) -> None:
     said = parity("inspect", ERF)
     assert said.code == 0
     assert said.out.splitlines()[0].startswith(f"{ERF / PREFIX}: tensorflow-v2, 187 tensors")
-    assert "family bert; heads pretraining, mlm, nsp, none; layers 3" in said.out
+    assert "family bert; heads pretraining, mlm, lm, nsp, none; layers 3" in said.out
     assert "left behind: 62 x optimizer slot adam_m" in said.out
     plain = json.loads(parity("inspect", ERF / f"{PREFIX}.index", "--json").out)
     assert plain["family"] == "bert"

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping
 
 from parity.families.values import Config, Head, Tap
 
+# run_classifier keeps its output layer under no scope, and so do the scripts that were made from it for other tasks:
+# which of the three heads it is, the variables do not tell.
+_ROOT = frozenset({"output_weights", "output_bias"})
 # Variables that a head's original graph adds to the encoder's.
 MARKS: dict[str, frozenset[str]] = {
     "mlm": frozenset(
@@ -18,20 +21,32 @@ MARKS: dict[str, frozenset[str]] = {
         }
     ),
     "nsp": frozenset({"cls/seq_relationship/output_weights", "cls/seq_relationship/output_bias"}),
-    "classifier": frozenset({"output_weights", "output_bias"}),
+    "classifier": _ROOT,
+    "token-classifier": _ROOT,
+    "multiple-choice": _ROOT,
     "qa": frozenset({"cls/squad/output_weights", "cls/squad/output_bias"}),
 }
-# Most specific first; `parts` are the marks it needs.
+# Most specific first; `parts` are the marks it needs. Of heads that need the same, the first is what Google's scripts
+# make, and the others are taken only when asked for.
 _HEADS: tuple[tuple[Head, tuple[str, ...]], ...] = (
     (Head("pretraining", "BertForPreTraining", ("logits.mlm", "logits.nsp")), ("mlm", "nsp")),
     (Head("classifier", "BertForSequenceClassification", ("logits.classifier",)), ("classifier",)),
+    (Head("token-classifier", "BertForTokenClassification", ("logits.tokens",)), ("token-classifier",)),
+    (Head("multiple-choice", "BertForMultipleChoice", ("logits.classifier",)), ("multiple-choice",)),
     (Head("qa", "BertForQuestionAnswering", ("logits.qa",)), ("qa",)),
     (Head("mlm", "BertForMaskedLM", ("logits.mlm",)), ("mlm",)),
+    (Head("lm", "BertLMHeadModel", ("logits.mlm",)), ("mlm",)),
     (Head("nsp", "BertForNextSentencePrediction", ("logits.nsp",)), ("nsp",)),
     (Head("none", "BertModel", ()), ()),
 )
 ALL_HEADS = tuple(head for head, _ in _HEADS)
-_AXES = {"logits.mlm": "BQC", "logits.nsp": "BC", "logits.classifier": "BC", "logits.qa": "BTC"}
+_AXES = {
+    "logits.mlm": "BQC",
+    "logits.nsp": "BC",
+    "logits.classifier": "BC",
+    "logits.tokens": "BTC",
+    "logits.qa": "BTC",
+}
 
 
 def recognises(names: Collection[str]) -> bool:
@@ -56,8 +71,8 @@ def heads(names: Collection[str]) -> tuple[Head, ...]:
 
 
 def has_labels(head: Head) -> bool:
-    """Only run_classifier's head has as many outputs as its task has classes."""
-    return "classifier" in parts(head)
+    """Classifiers have as many outputs as their task has classes; multiple choice scores one row at a time."""
+    return parts(head) in (("classifier",), ("token-classifier",))
 
 
 def labels(head: Head, shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -2,7 +2,8 @@
 
 Written from google-research/bert modeling.py (embedding_lookup, embedding_postprocessor, attention_layer,
 transformer_model, BertModel), run_pretraining.py (get_masked_lm_output, get_next_sentence_output), run_classifier.py
-and run_squad.py (create_model). It must not see the weight table: a fault there must not reach both sides.
+and run_squad.py (create_model). A token classifier is run_squad's span head with other outputs, multiple choice is
+run_classifier's with one output per row. It must not see the weight table: a fault there must not reach both sides.
 
 Shapes: B rows, T tokens, H hidden size, N attention heads, Q logit positions, V vocabulary.
 """
@@ -40,6 +41,8 @@ def stages(config: Config, head: Head) -> Sequence[Stage]:
         ],
         "nsp": [Stage("logits.nsp", ("pooler",), _output("cls/seq_relationship/"))],
         "classifier": [Stage("logits.classifier", ("pooler",), _output(""))],
+        "token-classifier": [Stage("logits.tokens", (before,), _output(""))],
+        "multiple-choice": [Stage("logits.classifier", ("pooler",), _output(""))],
         "qa": [Stage("logits.qa", (before,), _output("cls/squad/"))],
     }
     return (*found, *(stage for part in parts(head) for stage in heads[part]))

@@ -52,7 +52,10 @@ _PARTS = {
         Rule("cls/seq_relationship/output_weights", "cls.seq_relationship.weight"),
         Rule("cls/seq_relationship/output_bias", "cls.seq_relationship.bias"),
     ),
-    "classifier": (Rule("output_weights", "classifier.weight"), Rule("output_bias", "classifier.bias")),
+    **dict.fromkeys(
+        ("classifier", "token-classifier", "multiple-choice"),
+        (Rule("output_weights", "classifier.weight"), Rule("output_bias", "classifier.bias")),
+    ),
     "qa": (
         Rule("cls/squad/output_weights", "qa_outputs.weight"),
         Rule("cls/squad/output_bias", "qa_outputs.bias"),
@@ -95,11 +98,11 @@ def known(names: Collection[str]) -> tuple[frozenset[str], tuple[Drop, ...]]:
 
 
 def unused_by_class(head: Head) -> frozenset[str]:
-    """The pooler, where the head's class has none: BertForQuestionAnswering and BertForMaskedLM do not call it.
+    """The pooler, where the head's class has none: BertForQuestionAnswering and BertForMaskedLM, among others.
 
     It is written all the same: the checkpoint holds it, AutoModel wants it, and the way back needs it.
     """
-    return _POOLER if parts(head) in (("qa",), ("mlm",)) else frozenset()
+    return _POOLER if parts(head) in (("qa",), ("mlm",), ("token-classifier",)) else frozenset()
 
 
 _POOLER = frozenset({"bert.pooler.dense.weight", "bert.pooler.dense.bias"})

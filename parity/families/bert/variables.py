@@ -39,6 +39,8 @@ def variables(config: Config, head: Head, *, labels: int = 2) -> tuple[Variable,
         ],
         "nsp": _output("cls/seq_relationship/", 2, hidden),
         "classifier": _output("", labels, hidden),
+        "token-classifier": _output("", labels, hidden),
+        "multiple-choice": _output("", 1, hidden),
         "qa": _output("cls/squad/", 2, hidden),
     }
     return (*found, *(variable for part in parts(head) for variable in per_part[part]))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bert_names import ALIKE
 from small_bert import CYRILLIC, ERF, arrays, write_source
 
 from parity.backends.executors.numpy_ops import NumpyOps
@@ -170,14 +171,17 @@ def by_hand(weights: dict[str, Array], batch: dict[str, Array], act: Callable[[A
         ("gelu_tanh", lambda x: x / (1 + np.exp(-2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))),
     ],
 )
-@pytest.mark.parametrize("head", ["classifier", "qa", "nsp", "none"])
+@pytest.mark.parametrize("head", ["classifier", "token-classifier", "multiple-choice", "qa", "nsp", "none"])
 def test_other_heads_and_activations_are_what_the_definition_says(
     tmp_path: Path, config: Config, batch: dict[str, Array], activation: str, act: Callable[[Array], Array], head: str
 ) -> None:
-    folder = write_source(tmp_path / "c", head)
-    weights = arrays(head)
+    kept, labels = ALIKE.get(head, head), 1 if head == "multiple-choice" else 3
+    folder = write_source(tmp_path / "c", kept, labels=labels)
+    weights = arrays(kept, labels=labels)
     expected = by_hand(weights, batch, act)
-    if head == "classifier":
+    if head == "token-classifier":
+        expected["logits.tokens"] = expected["layer.1"] @ weights["output_weights"].T + weights["output_bias"]
+    if head in ("classifier", "multiple-choice"):
         expected["logits.classifier"] = expected["pooler"] @ weights["output_weights"].T + weights["output_bias"]
     if head == "nsp":
         scope = "cls/seq_relationship/output"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bert_names import CLASSES, HEADS, Line, lines, rows
+from bert_names import ALIKE, ALIKE_CLASSES, CLASSES, HEADS, Line, lines, rows
 from small_bert import CONFIG, arrays
 
 from parity.errors import ParityError
@@ -102,17 +102,33 @@ def test_a_head_is_chosen_by_what_the_checkpoint_holds(name: str) -> None:
 
 
 def test_each_head_is_held_by_its_published_class() -> None:
-    assert {head.name: head.target_class for head in BERT.all_heads} == CLASSES
+    assert {head.name: head.target_class for head in BERT.all_heads} == CLASSES | ALIKE_CLASSES
 
 
 def test_a_checkpoint_can_be_converted_to_every_head_it_holds() -> None:
     def offered(name: str) -> list[str]:
         return [head.name for head in BERT.heads([line.source for line in lines(1, name)])]
 
-    assert offered("pretraining") == ["pretraining", "mlm", "nsp", "none"]
-    assert offered("classifier") == ["classifier", "none"]
+    assert offered("pretraining") == ["pretraining", "mlm", "lm", "nsp", "none"]
+    assert offered("classifier") == ["classifier", "token-classifier", "multiple-choice", "none"]
     assert offered("qa") == ["qa", "none"]
     assert offered("none") == ["none"]
+
+
+@pytest.mark.parametrize(("name", "like"), ALIKE.items())
+def test_a_head_with_anothers_variables_has_its_table(name: str, like: str) -> None:
+    ours, theirs = BERT.table(config(), head(name)), BERT.table(config(), head(like))
+    assert (ours.rules, ours.tied) == (theirs.rules, theirs.tied)
+    labels = 1 if name == "multiple-choice" else 5
+    source = arrays(like, labels=labels)
+    found = made(name, source)
+    assert ({move.source for move in found.moves}, found.dropped) == (source.keys(), ())
+    assert {v.name: v.shape for v in BERT.variables(config(), head(name), labels=5)} == {
+        key: array.shape for key, array in source.items()
+    }
+    assert BERT.has_labels(head(name)) == (name == "token-classifier")
+    pooler = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
+    assert BERT.unused_by_class(head(name)) == (set() if name == "multiple-choice" else pooler)
 
 
 @pytest.mark.parametrize("part", [row.split()[0] for text in HEADS.values() for row in rows(text)])
@@ -183,11 +199,13 @@ def test_taps_are_the_stations_in_the_order_data_flows() -> None:
     stem = {"embeddings": "BTC", "layer.0": "BTC", "layer.1": "BTC", "pooler": "BC"}
     assert list(taps("pretraining").items()) == list((stem | {"logits.mlm": "BQC", "logits.nsp": "BC"}).items())
     assert taps("classifier") == stem | {"logits.classifier": "BC"}
+    assert taps("token-classifier") == stem | {"logits.tokens": "BTC"}
+    assert taps("multiple-choice") == stem | {"logits.classifier": "BC"}
     assert taps("qa") == stem | {"logits.qa": "BTC"}
     assert taps("none") == stem
 
 
-@pytest.mark.parametrize("name", ALL_HEADS)
+@pytest.mark.parametrize("name", [*ALL_HEADS, *ALIKE])
 def test_every_tap_coarse_or_fine_is_a_stage_of_the_reference_and_each_stage_a_tap(name: str) -> None:
     taps = [tap.name for tap in (*BERT.taps(config(), head(name)), *BERT.fine_taps(config(), head(name)))]
     stages = [stage.name for stage in BERT.stages(config(), head(name))]
