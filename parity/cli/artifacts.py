@@ -21,7 +21,10 @@ def convert(
     family: Annotated[Text, typer.Option(help="architecture, if the names do not tell")] = None,
     config: Annotated[File, typer.Option(help="config file, if not beside the checkpoint")] = None,
     vocab: Annotated[File, typer.Option(help="vocabulary file, if not beside the checkpoint")] = None,
-    head: Annotated[Text, typer.Option(help="pretraining, classifier, qa, mlm, nsp or none")] = None,
+    converter_config: Annotated[
+        File, typer.Option(help="BERT: converter_config.json with config, class and mappings")
+    ] = None,
+    head: Annotated[Text, typer.Option(help="task head; `parity inspect` lists those the checkpoint holds")] = None,
     format: Annotated[str, typer.Option(help="weights: safetensors or bin")] = "safetensors",  # noqa: A002
     activation: Annotated[Text, typer.Option(help='what "gelu" means: erf or tanh')] = None,
     lower_case: Annotated[bool | None, typer.Option("--lower-case/--cased", help="casing of the tokenizer")] = None,
@@ -55,6 +58,7 @@ def convert(
         to=to,
         config=config,
         vocab=vocab,
+        converter_config=converter_config,
         choices=choices,
         form=format,
         force=force,

@@ -215,3 +215,16 @@ def test_a_cards_name_is_its_checkpoint(parity: Parity, tmp_path: Path, monkeypa
     assert checkpoint_path("elsewhere") == Path("elsewhere")
     (tmp_path / "rubert").mkdir()
     assert checkpoint_path("rubert") == Path("rubert")
+
+
+@pytest.mark.parametrize("option", ["--converter-config", "--config"])
+def test_a_converter_config_names_class_and_config(parity: Parity, tmp_path: Path, option: str) -> None:
+    source = write_source(tmp_path / "source", "qa")
+    (source / "bert_config.json").rename(tmp_path / "sizes.json")
+    path = tmp_path / "converter_config.json"
+    named = {"bert_config_path": str(tmp_path / "sizes.json"), "bert_model_class": "BertForQuestionAnswering"}
+    path.write_text(json.dumps({**named, "tf_torch_mappings": {"cls/squad": "qa_output"}}))
+    said = parity("convert", source, tmp_path / "out", option, path)
+    assert said.code == 0, said.err
+    assert "has no qa_output; it has qa_outputs, which is taken" in said.err
+    assert read_proof(tmp_path / "out").head == "qa"
