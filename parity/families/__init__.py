@@ -9,7 +9,10 @@ from collections.abc import Collection
 from parity.errors import ParityError
 from parity.families.base import Family
 
-FAMILIES: dict[str, str] = {"bert": "parity.families.bert"}
+FAMILIES: dict[str, str] = {
+    "bert": "parity.families.bert",
+    "gpt2": "parity.families.gpt2",
+}
 
 
 def family(name: str) -> Family:
