@@ -1,4 +1,4 @@
-"""parity models, backends, cache."""
+"""parity models, backends."""
 
 from __future__ import annotations
 
@@ -50,26 +50,7 @@ def backends(json: Json = False) -> None:
         typer.echo(table([head, *rows]))
 
 
-def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="delete every entry that is not in use")] = False,
-) -> None:
-    """Show or clear what is kept: stand-ins, artifacts, oracle traces."""
-    from parity.models import cache_limit, cache_root, evict
-    from parity.models.cache import entry_bytes
-
-    root = cache_root()
-    if clear:
-        gone = evict(root, 0)
-        typer.echo(f"{root}: {len(gone)} entries deleted")
-    entries = [path for path in sorted(root.glob("*/*")) if path.is_dir() and not path.name.startswith(".")]
-    sizes = {path: entry_bytes(path) for path in entries}
-    rows = [(str(path.relative_to(root)), f"{size / 1e6:,.1f} MB") for path, size in sizes.items()]
-    total = (f"{root}", f"{sum(sizes.values()) / 1e6:,.1f} MB of at most {cache_limit() / 1e9:,.0f} GB")
-    typer.echo(table([*rows, total]))
-
-
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(models)
     app.command()(backends)
-    app.command()(cache)

@@ -128,7 +128,9 @@ def use(folder: Path) -> bool:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether some process builds or uses this entry."""
+    """Whether some process builds or uses this entry; asking leaves no trace."""
+    if not _lock_file(folder).exists():
+        return False
     try:
         with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             return False
@@ -144,23 +146,31 @@ def evict(root: Path, limit_bytes: int) -> tuple[Path, ...]:
     Returns:
         the entries deleted, in that order.
     """
-    entries = [path for path in root.glob("*/*") if path.is_dir() and not path.name.startswith(".")]
-    sizes = {path: entry_bytes(path) for path in entries}
+    sizes = {path: entry_bytes(path) for path in entries(root)}
     total, gone = sum(sizes.values()), []
-    for path in sorted(entries, key=_last_use):
-        if total <= limit_bytes:
-            break
-        try:
-            with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                # Renamed first, so that a deletion cut short leaves no half entry under a good name.
-                doomed = path.with_name(f".{path.name}.{os.getpid()}.part")
-                path.rename(doomed)
-                shutil.rmtree(doomed)
-        except BlockingIOError:
-            continue
-        total -= sizes[path]
-        gone.append(path)
+    for path in sorted(sizes, key=last_use):
+        if total > limit_bytes and remove(path):
+            total -= sizes[path]
+            gone.append(path)
     return tuple(gone)
+
+
+def entries(root: Path) -> tuple[Path, ...]:
+    """All entries under `root`, by name."""
+    return tuple(path for path in sorted(root.glob("*/*")) if path.is_dir() and not path.name.startswith("."))
+
+
+def remove(folder: Path) -> bool:
+    """Delete one entry; False if some process builds or uses it, or it has gone."""
+    try:
+        with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            # Renamed first, so that a deletion cut short leaves no half entry under a good name.
+            doomed = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+            folder.rename(doomed)
+            shutil.rmtree(doomed)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
 
 
 @contextmanager
@@ -189,7 +199,8 @@ def _lock_file(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.lock")
 
 
-def _last_use(folder: Path) -> int:
+def last_use(folder: Path) -> int:
+    """When the entry was last used, in nanoseconds since the epoch."""
     lock = _lock_file(folder)
     return (lock if lock.exists() else folder).stat().st_mtime_ns
 

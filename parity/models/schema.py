@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 
 Text = Annotated[str, Field(min_length=1)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 
 
@@ -24,22 +26,51 @@ class Licence(_Closed):
 
 
 class Origin(_Closed):
-    """Where the weights come from and how the archive is laid out."""
+    """Where the weights come from: one archive, or single files under one address."""
 
     urls: Annotated[tuple[Url, ...], Field(min_length=1)]
+    """Mirrors, tried in order: of the archive, or, without one, of the address to which each of `files` is appended."""
     references: tuple[Url, ...] = ()
-    archive: FileName
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    archive: FileName | None = None
+    """None where the files are published one by one."""
+    sha256: Sha256 | None = None
     """Of the archive, only where its publisher or a verified copy tells; else recorded on first fetch."""
+    hashes: Mapping[RelativePath, Sha256] = {}
+    """SHA-256 of single files, likewise."""
     folder: FileName
-    """The folder inside the archive."""
-    prefix: FileName
+    """The folder inside the archive; single files are put into one of this name."""
+    prefix: RelativePath
     """The checkpoint's prefix in that folder."""
-    files: tuple[FileName, ...]
+    files: Annotated[tuple[RelativePath, ...], Field(min_length=1)]
+    """What is fetched and must be there afterwards, each by its path in that folder."""
     slots: tuple[FileName, ...] = ()
     """Optimizer slots published beside each variable: the last part of their names."""
     absent: Mapping[str, Text] = {}
     """Variables of the architecture that the publication lacks, each with the reason."""
+
+    @model_validator(mode="after")
+    def _files_tell_apart(self) -> Self:
+        # Some file systems do not tell names apart by case.
+        plain = [file.lower() for file in self.files]
+        if len(set(plain)) != len(plain):
+            raise ValueError("two files have the same name")
+        if nested := [file for file in plain if any(other.startswith(f"{file}/") for other in plain)]:
+            raise ValueError(f"{nested[0]} is both a file and a folder")
+        return self
+
+    @model_validator(mode="after")
+    def _hashes_are_of_what_is_fetched(self) -> Self:
+        if self.archive is not None:
+            if self.hashes:
+                raise ValueError("hashes are of single files; that of the archive is sha256")
+            return self
+        if self.sha256 is not None:
+            raise ValueError("sha256 is of an archive, and there is none; hashes are of single files")
+        if unknown := sorted(set(self.hashes) - set(self.files)):
+            raise ValueError(f"a hash of {unknown[0]}, which is no file of this model")
+        if any("?" in url or "#" in url for url in self.urls):
+            raise ValueError("file names are appended to the urls, so these end in no query and no fragment")
+        return self
 
 
 class Casing(_Closed):

@@ -172,17 +172,3 @@ def test_backends_are_listed_with_state_and_remedy(parity: Parity, monkeypatch: 
     plain = {row["runtime"]: row for row in json.loads(parity("backends", "--json").out)}
     assert plain["openvino:f32"]["state"] == "missing"
     assert 'pip install "parity[openvino]"' in plain["openvino:f32"]["version or remedy"]
-
-
-def test_the_cache_is_shown_and_cleared(parity: Parity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PARITY_CACHE", str(tmp_path / "cache"))
-    said = parity("cache")
-    assert said.code == 0
-    assert said.out.startswith(f"{tmp_path / 'cache'}  0.0 MB of at most ")
-    entry = tmp_path / "cache" / "models" / "thing"
-    entry.mkdir(parents=True)
-    (entry / "x").write_bytes(bytes(200_000))
-    assert parity("cache").out.splitlines()[0].split() == ["models/thing", "0.2", "MB"]
-    said = parity("cache", "--clear")
-    assert "1 entries deleted" in said.out
-    assert not entry.exists()
