@@ -2,8 +2,8 @@
 
 `torch.onnx` needs 20 s and 3 GB for a BERT-base, stores a tied vocabulary twice and names inner values as it likes;
 a graph that is drawn op by op takes as long as copying its weights, and every inner value carries the name of its
-tap. The text (`graph_bert.py`) says what is computed, a `Builder` (`onnx.py`, `openvino.py`) in which operators. The
-text shares nothing with the references or the weight tables: a fault there must not reach both sides.
+tap. The text (`graph_bert.py`, ...) says what is computed, a `Builder` (`onnx_nodes.py`, `openvino_nodes.py`) in which
+operators. A text shares nothing with the references or the weight tables: a fault there must not reach both sides.
 """
 
 from __future__ import annotations
@@ -12,70 +12,18 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from parity.artifacts.graph_builder import Builder, Value
 from parity.errors import ParityError
 from parity.tensorfile import Array, numpy_dtype, read_specs
 
-# A builder's own handle of a value (a name, an output port); the text never looks inside.
-Value: TypeAlias = Any
+__all__ = ("INPUTS", "Builder", "Source", "Text", "Value", "Weights", "draw", "read_source")
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-"""Inputs of every graph, in this order: int64 [batch, sequence], both axes free."""
-
-
-class Builder(Protocol):
-    """Draws one graph. Every value gets the name it is drawn under; weights are named as in the PyTorch folder."""
-
-    def input(self, name: str, longest: int) -> Value:
-        """An input, int64 [batch, sequence]; a sequence longer than `longest` is an error when the graph runs."""
-
-    def output(self, name: str, value: Value, axes: tuple[str | int, ...]) -> None:
-        """Ship `value` under that name; `axes` are its sizes, a string for a free one."""
-
-    def lookup(self, name: str, table: str, ids: Value) -> Value:
-        """Rows `ids` of a table: [B,T] gives [B,T,C]."""
-
-    def leading_rows(self, name: str, table: str, like: Value) -> Value:
-        """The first T rows of a table, T the length of `like` [B,T]: [T,C]."""
-
-    def dense(self, name: str, x: Value, weight: str, bias: str) -> Value:
-        """X @ weight.T + bias, weight [out,in]."""
-
-    def norm(self, name: str, x: Value, weight: str, bias: str, epsilon: float) -> Value:
-        """Layer norm over the last axis."""
-
-    def activate(self, name: str, x: Value, kind: str) -> Value:
-        """`gelu_erf`, `gelu_tanh`, `relu`, `tanh` or `linear`."""
-
-    def add(self, name: str, a: Value, b: Value) -> Value:
-        """A + b."""
-
-    def scale(self, name: str, x: Value, factor: float) -> Value:
-        """X * factor."""
-
-    def matmul(self, name: str, a: Value, b: Value) -> Value:
-        """Matrix product over the last two axes."""
-
-    def softmax(self, name: str, x: Value) -> Value:
-        """Softmax over the last axis."""
-
-    def split(self, name: str, x: Value, heads: int, size: int, axes: tuple[int, int, int, int]) -> Value:
-        """[B,T,heads*size] as [B,T,heads,size], its axes then permuted."""
-
-    def merge(self, name: str, x: Value, width: int) -> Value:
-        """[B,heads,T,d] as [B,T,width], width = heads*d."""
-
-    def hide(self, name: str, mask: Value) -> Value:
-        """What is added to attention scores: 0 where mask [B,T] is 1, the lowest float32 where 0; [B,1,1,T]."""
-
-    def token(self, name: str, x: Value, position: int) -> Value:
-        """x[:, position]: [B,T,C] gives [B,C]."""
-
-    def channel(self, name: str, x: Value, index: int) -> Value:
-        """x[:, :, index]: [B,T,C] gives [B,T]."""
+"""Inputs of a graph with masks and segments, in this order: int64 [batch, sequence], both axes free."""
 
 
 class Weights:

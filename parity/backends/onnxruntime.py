@@ -15,7 +15,7 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 from parity.backends import graphs
-from parity.backends.graphs import POSITIONS, VOCABULARY, VOCABULARY_ENTRY
+from parity.backends.graphs import POSITIONS
 from parity.backends.job import Job
 from parity.errors import ParityError
 from parity.graphfile import OnnxFile, Place, onnx_file
@@ -46,7 +46,7 @@ def open(job: Job) -> OnnxruntimeBackend:  # noqa: A001 - the name every runtime
     """Load `model.onnx` from the job's artifact folder.
 
     Raises:
-        ParityError: not a readable ONNX file, other inputs than BERT's, or an unknown variant or setting.
+        ParityError: not a readable ONNX file, other inputs than this architecture's, or an unknown variant or setting.
     """
     return OnnxruntimeBackend(job)
 
@@ -60,7 +60,8 @@ class OnnxruntimeBackend:
         path = job.artifact / FILE
         file = onnx_file(path)
         model = _parsed(path, file)
-        graphs.check_inputs([value.name for value in model.graph.input], where=str(path))
+        self._shapes = {value.name: _sizes(value) for value in model.graph.input}
+        graphs.check_inputs(self._shapes, family=job.family, where=str(path))
         self._precision = "int8" if _INTEGER & {node.op_type for node in model.graph.node} else "float32"
         if job.variant == "int8" and self._precision != "int8":
             raise ParityError(
@@ -71,13 +72,15 @@ class OnnxruntimeBackend:
             )
         outputs = [value.name for value in model.graph.output]
         inner = {name for node in model.graph.node for name in node.output}
-        self._aliases = {
+        second = {
             node.input[0]: node.output[0]
             for node in model.graph.node
             if node.op_type == "Identity" and node.output[0] in outputs
         }
+        self._aliases = second | {name: name for name in set(outputs) - set(second.values())}
         self._plan = graphs.plan(job, inner=inner, aliases=self._aliases, outputs=outputs)
         self._outputs = outputs if self._plan.untouched else list(self._plan.taps)
+        self._names = outputs if self._plan.untouched else [graphs.inner_name(tap) for tap in self._plan.taps]
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = _VARIANTS[job.variant]
         options.intra_op_num_threads, options.inter_op_num_threads = job.threads, 1
@@ -110,8 +113,8 @@ class OnnxruntimeBackend:
 
     def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
         """The taps of one batch, float32."""
-        gathering = not self._plan.untouched and VOCABULARY in self._plan.taps
-        results = self._session.run(self._outputs, graphs.feeds(inputs, positions=gathering))
+        fed = graphs.feeds(inputs, self._shapes, positions=self._plan.entry is not None)
+        results = self._session.run(self._names, fed)
         outputs = dict(zip(self._outputs, results, strict=True))
         if self._plan.untouched:
             return graphs.from_outputs(self._plan.taps, outputs, self._aliases, inputs)
@@ -129,40 +132,46 @@ def _parsed(path: Path, file: OnnxFile) -> Any:
         raise ParityError("not a readable ONNX file", where=path, got=type(error).__name__) from error
 
 
+def _sizes(value: Any) -> list[int | None]:
+    return [axis.dim_value if axis.HasField("dim_value") else None for axis in value.type.tensor_type.shape.dim]
+
+
 def _twin(model: Any, file: OnnxFile, taps: Sequence[str]) -> bytes:
     """The same nodes and initializers with `taps` as outputs, vocabulary logits at `logit_positions` only."""
     graph = model.graph
     nodes = list(graph.node)
-    if VOCABULARY in taps:
+    entry = graphs.entry(taps)
+    if entry is not None:
         graph.input.append(helper.make_tensor_value_info(POSITIONS, TensorProto.INT64, ["batch", "positions"]))
-        nodes = _gathering(nodes)
-    wanted, kept = set(taps), list[Any]()
+        nodes = _gathering(nodes, entry)
+    names = [graphs.inner_name(tap) for tap in taps]
+    wanted, kept = set(names), list[Any]()
     for node in reversed(nodes):
         if wanted & set(node.output):
             kept.append(node)
             wanted |= set(node.input)
     del graph.node[:], graph.output[:], graph.value_info[:]
     graph.node.extend(reversed(kept))
-    graph.output.extend(helper.make_tensor_value_info(tap, TensorProto.FLOAT, None) for tap in taps)
+    graph.output.extend(helper.make_tensor_value_info(tap, TensorProto.FLOAT, None) for tap in names)
     graph.initializer.extend(_pointing(place) for place in file.places if place.name in wanted)
     return bytes(model.SerializeToString())
 
 
-def _gathering(nodes: Sequence[Any]) -> list[Any]:
-    at, gathered = f"{POSITIONS}.index", f"{VOCABULARY_ENTRY}.gathered"
+def _gathering(nodes: Sequence[Any], entry: str) -> list[Any]:
+    at, gathered = f"{POSITIONS}.index", f"{entry}.gathered"
     axis = helper.make_tensor(f"{at}.axis", TensorProto.INT64, [1], [2])
     extra = [
         helper.make_node("Constant", [], [axis.name], value=axis),
         helper.make_node("Unsqueeze", [POSITIONS, axis.name], [at]),
-        helper.make_node("GatherND", [VOCABULARY_ENTRY, at], [gathered], batch_dims=1),
+        helper.make_node("GatherND", [entry, at], [gathered], batch_dims=1),
     ]
     woven: list[Any] = []
     for node in nodes:
         for number, name in enumerate(node.input):
-            if name == VOCABULARY_ENTRY:
+            if name == entry:
                 node.input[number] = gathered
         woven.append(node)
-        if VOCABULARY_ENTRY in node.output:
+        if entry in node.output:
             woven += extra
     return woven
 

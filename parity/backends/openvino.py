@@ -15,7 +15,7 @@ import openvino as ov
 from openvino import opset13 as opset
 
 from parity.backends import graphs
-from parity.backends.graphs import POSITIONS, VOCABULARY, VOCABULARY_ENTRY
+from parity.backends.graphs import POSITIONS
 from parity.backends.job import Job
 from parity.errors import ParityError
 from parity.graphfile import ir_places
@@ -44,8 +44,8 @@ def open(job: Job) -> OpenvinoBackend:  # noqa: A001 - the name every runtime mo
     A precision that this processor does not compute in makes every tap unavailable, with that reason.
 
     Raises:
-        ParityError: not a readable IR, other inputs than BERT's, other weights than the variant is about, or an unknown
-            variant or setting.
+        ParityError: not a readable IR, other inputs than this architecture's, other weights than the variant is about,
+            or an unknown variant or setting.
     """
     return OpenvinoBackend(job)
 
@@ -59,7 +59,8 @@ class OpenvinoBackend:
                 f"no variant {job.variant!r}", where=job.backend, expected=f"one of {', '.join(_VARIANTS)}"
             )
         core = ov.Core()
-        model = _read(core, job.artifact / FILE)
+        model = _read(core, job.artifact / FILE, job.family)
+        self._shapes = {port.get_any_name(): _sizes(port) for port in model.inputs}
         self._weights = _stored(model)
         if _STORED.get(job.variant, self._weights) != self._weights:
             raise ParityError(
@@ -75,7 +76,7 @@ class OpenvinoBackend:
         self._aliases = {
             alias: name
             for name, port in zip(self._outputs, shipped, strict=True)
-            for alias in port.get_names() - {name}
+            for alias in port.get_names() - {name} or {name}
         }
         self._asked = job.taps
         self._plan = graphs.plan(job, inner=ports, aliases=self._aliases, outputs=self._outputs)
@@ -119,8 +120,7 @@ class OpenvinoBackend:
         """The taps of one batch, float32."""
         if self._refused:
             return {}
-        gathering = not self._plan.untouched and VOCABULARY in self._plan.taps
-        results = self._compiled(graphs.feeds(inputs, positions=gathering))
+        results = self._compiled(graphs.feeds(inputs, self._shapes, positions=self._plan.entry is not None))
         outputs = {name: results[number] for number, name in enumerate(self._outputs)}
         if self._plan.untouched:
             return graphs.from_outputs(self._plan.taps, outputs, self._aliases, inputs)
@@ -131,30 +131,35 @@ class OpenvinoBackend:
         self._compiled = None
 
 
-def _read(core: Any, path: Path) -> Any:
+def _read(core: Any, path: Path, family: str) -> Any:
     ir_places(path)  # a missing or truncated .bin, said clearly
     try:
         model = core.read_model(str(path))
     except RuntimeError as error:
         raise ParityError(f"not a readable OpenVINO IR: {_reason(error)}", where=path) from error
-    graphs.check_inputs([port.get_any_name() for port in model.inputs], where=str(path))
+    graphs.check_inputs([port.get_any_name() for port in model.inputs], family=family, where=str(path))
     return model
+
+
+def _sizes(port: Any) -> list[int | None]:
+    return [size.get_length() if size.is_static else None for size in port.get_partial_shape()]
 
 
 def _retap(model: Any, ports: Mapping[str, Any], taps: Sequence[str]) -> None:
     """Make `taps` the outputs of the model, vocabulary logits at `logit_positions` only."""
     for result in model.get_results():
         model.remove_result(result)
-    if VOCABULARY in taps:
+    name = graphs.entry(taps)
+    if name is not None:
         positions = opset.parameter([-1, -1], np.int64)
         positions.output(0).get_tensor().set_names({POSITIONS})
-        entry = ports[VOCABULARY_ENTRY]
+        entry = ports[name]
         readers = entry.get_target_inputs()
         gathered = opset.gather(entry, positions, opset.constant(1, np.int64), batch_dims=1)
         for reader in readers:
             reader.replace_source_output(gathered.output(0))
         model.add_parameters([positions])
-    model.add_results([opset.result(ports[tap]) for tap in taps])
+    model.add_results([opset.result(ports[graphs.inner_name(tap)]) for tap in taps])
     model.validate_nodes_and_infer_types()
 
 

@@ -42,7 +42,7 @@ PROBLEMS = {
     "decoder": (None, {"is_decoder": True}, "is_decoder cannot be drawn"),
     "heads": (None, {"num_attention_heads": 3}, "no multiple of num_attention_heads"),
     "several": (None, {"hidden_act": 3, "vocab_size": True, "layer_norm_eps": None}, "(?s)3 problems.*vocab_size"),
-    "class": (None, {"architectures": ["GPT2Model"]}, "no graph for this class.*GPT2Model.*BertModel"),
+    "class": (None, {"architectures": ["T5Model"]}, "no graph for this class.*T5Model.*BertModel"),
     "classes": (None, {"architectures": []}, "one class in `architectures`"),
 }
 

@@ -17,3 +17,4 @@ def _load(path: Path) -> ModuleType:
 
 
 tiny = _load(Path(__file__).parents[1] / "artifacts" / "graph_folders.py")
+runs = _load(Path(__file__).parents[1] / "artifacts" / "graph_runs.py")

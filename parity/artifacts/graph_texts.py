@@ -1,0 +1,10 @@
+"""Every Hugging Face class that a graph can be drawn of, and the text that says what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from parity.artifacts import graph_bert, graph_gpt2
+from parity.artifacts.graph_export import Text
+
+TEXTS: Mapping[str, Text] = {**graph_bert.TEXTS, **graph_gpt2.TEXTS}
