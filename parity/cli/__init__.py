@@ -12,6 +12,7 @@ from parity.cli.artifacts import add as add_artifacts
 from parity.cli.calibrate import add as add_calibrate
 from parity.cli.faults import add as add_faults
 from parity.cli.fetch import add as add_fetch
+from parity.cli.legacy import add as add_legacy
 from parity.cli.listings import add as add_listings
 from parity.cli.replay import add as add_replay
 from parity.cli.runs import add as add_runs
@@ -26,7 +27,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for add in (add_artifacts, add_traces, add_runs, add_calibrate, add_faults, add_replay, add_listings, add_fetch):
+for add in (
+    add_artifacts,
+    add_legacy,
+    add_traces,
+    add_runs,
+    add_calibrate,
+    add_faults,
+    add_replay,
+    add_listings,
+    add_fetch,
+):
     add(app)
 
 

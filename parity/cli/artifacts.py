@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,10 @@ def convert(
     strip_accents: Annotated[
         bool | None, typer.Option("--strip-accents/--keep-accents", help="accents in the tokenizer")
     ] = None,
+    tokenizer: Annotated[
+        bool,
+        typer.Option("--tokenizer/--no-tokenizer", help="write tokenizer files; that needs the vocabulary"),
+    ] = True,
     compress: Annotated[Text, typer.Option(help="OpenVINO: fp16 or int8 weights; ONNX: int8")] = None,
     name: Annotated[Text, typer.Option(help="spaCy: name of the pipeline")] = None,
     lang: Annotated[Text, typer.Option(help="spaCy: language code")] = None,
@@ -51,6 +56,7 @@ def convert(
         drop=tuple(drop or ()),
         rename=pairs("--map", map),
         settings=pairs("--set", set),
+        tokenizer=tokenizer,
     )
     proof = convert_checkpoint(
         checkpoint,
@@ -73,13 +79,15 @@ def convert(
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="folder that `parity convert` wrote")],
+    folder: Annotated[Path, typer.Argument(help="folder that `parity convert` wrote, or file of `parity legacy`")],
     source: Annotated[Text, typer.Option(help="the checkpoint it came from: every tensor is compared")] = None,
 ) -> None:
     """Check an artifact against its proof, and the proof against its source."""
+    from parity.artifacts.legacy.single import as_folder
     from parity.artifacts.verify import verify as check
 
-    found = check(folder, source=None if source is None else checkpoint_path(source))
+    with as_folder(folder) if folder.is_file() else nullcontext(folder) as place:
+        found = check(place, source=None if source is None else checkpoint_path(source))
     against = f", {found.source_tensors} against the source" if source else ""
     typer.echo(f"{folder}: {found.tensors} tensors and {found.files} files are as the proof says{against}")
 
