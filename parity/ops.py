@@ -7,8 +7,8 @@ these methods, so that one text of the forward pass serves them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 # An executor's own tensor (ndarray, tf.Tensor); a reference never looks inside.
@@ -66,6 +66,15 @@ class Ops(Protocol):
     def softmax(self, x: Tensor, *, axis: int = -1) -> Tensor:
         """exp(x - max) / sum."""
 
+    def log_softmax(self, x: Tensor, *, axis: int = -1) -> Tensor:
+        """X - max - log(sum(exp(x - max)))."""
+
+    def sin(self, x: Tensor) -> Tensor:
+        """Sine of radians."""
+
+    def cos(self, x: Tensor) -> Tensor:
+        """Cosine of radians."""
+
     def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         """Same elements, another shape; one -1 allowed."""
 
@@ -84,6 +93,24 @@ class Ops(Protocol):
     def slice_rows(self, x: Tensor, stop: int) -> Tensor:
         """x[:stop] on the first axis."""
 
+    def concat(self, parts: Sequence[Tensor], *, axis: int) -> Tensor:
+        """The parts one after the other along `axis`."""
+
+    def slice(self, x: Tensor, start: int, stop: int | None, *, axis: int) -> Tensor:
+        """X from `start` (negative: from the end) up to, not including, `stop` on `axis`; None = to the end."""
+
+    def array(self, values: Sequence[Any] | Any) -> Tensor:
+        """Fixed numbers (masks, positions), float64 or nested lists, rounded once to the executor's dtype."""
+
+    def within(self, ids: Tensor, low: int, high: int) -> Tensor:
+        """1 where low <= id < high, else 0, in the executor's dtype."""
+
+    def offset(self, ids: Tensor, low: int, high: int) -> Tensor:
+        """Integers id - low where low <= id < high, else 0: what a table of those rows is looked up with."""
+
+    def differs(self, a: Tensor, b: Tensor) -> Tensor:
+        """1 where the integers differ, else 0, in the executor's dtype."""
+
     def shape(self, x: Tensor) -> tuple[int, ...]:
         """Static shape."""
 
@@ -94,8 +121,24 @@ class Stage:
 
     `needs` names earlier stages or `inputs/<name>`. The plain forward, finer taps and the residual are walks over the
     same stages: a stage evaluated on another runtime's needs gives that runtime's own error.
+
+    What is among `optional`, too, may be absent (no memory, no target mapping): `fn` is then given None. A stage whose
+    value is None is not there for this batch (no second stream without a target mapping); only optional needs name it.
     """
 
     name: str
     needs: tuple[str, ...]
     fn: Callable[..., Tensor]
+    optional: tuple[str, ...] = ()
+
+    def __call__(self, ops: Ops, values: Mapping[str, Tensor]) -> Tensor:
+        """The stage's value, or None, from the values of its needs by name.
+
+        Raises:
+            KeyError: a need that is not optional is not among them.
+        """
+        return self.fn(ops, *(values.get(need) if need in self.optional else values[need] for need in self.needs))
+
+    def with_fn(self, fn: Callable[..., Tensor]) -> Stage:
+        """The same place in the graph, computed otherwise."""
+        return replace(self, fn=fn)

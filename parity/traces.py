@@ -117,6 +117,11 @@ def read_meta(path: Path) -> dict[str, Any]:
     return dict(meta)
 
 
+def exists(tap: str, inputs: Mapping[str, Array]) -> bool:
+    """Is there such a value in a batch with these inputs? A second stream (`query.*`) only with a target mapping."""
+    return "target_mapping" in inputs or not any(part.startswith("query.") for part in tap.split("/"))
+
+
 def real_positions(inputs: Mapping[str, Array]) -> NDArray[np.bool_]:
     """Which positions count, [B, T]: attention_mask == 1, or all of them where the batch has no mask."""
     mask = inputs.get("attention_mask")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from parity.artifacts.proof import Proof, TensorProof, sha256_array
-from parity.artifacts.tokenizer_files import write_tokenizer_files
-from parity.inputs.wordpiece import guess_casing, read_vocab
+from parity.artifacts.tokenizers.wordpiece import write
+from parity.inputs.wordpiece import guess_casing, of_casing, read_vocab
 from parity.tensorfile import Array, TensorSpec, write_tensors
 
 WIDTH, LAYERS, INNER = 32, 2, 64
@@ -58,7 +58,7 @@ def make_bert(folder: Path, *, positions: int = 64, pooler: bool = True, head: b
     vocab = folder / "words.txt"
     vocab.write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
     vocabulary = read_vocab(vocab)
-    write_tokenizer_files(folder, vocabulary, guess_casing(vocabulary), positions=positions)
+    write(folder, of_casing(vocabulary, guess_casing(vocabulary)), positions=positions)
     vocab.unlink()
     _proof(arrays, config).write(folder)
     return folder

@@ -73,7 +73,7 @@ def convert(
     kind = check_request(to, form, options)
     check_free(out, force=force)
     understood = understand(source, choices or Choices())
-    _spare([*understood.checkpoint.files, source.config, source.vocab], out)
+    _spare([path for path in (*understood.checkpoint.files, source.config, source.vocab) if path], out)
     with understood.checkpoint, new_folder(out, force=force) as folder:
         if not kind.derive:
             return write_pytorch(understood, folder, form=form, hashing=hashing)

@@ -43,19 +43,7 @@ class HfFolder:
 
     def source_config(self) -> dict[str, Any]:
         """The original's config file for this model."""
-        keep = ("attention_probs_dropout_prob", "hidden_dropout_prob", "initializer_range")
-        config = self.config
-        return {
-            **{key: config.raw[key] for key in keep if key in config.raw},
-            "hidden_act": "gelu" if config.activation.startswith("gelu") else config.activation,
-            "hidden_size": config.hidden_size,
-            "intermediate_size": config.intermediate_size,
-            "max_position_embeddings": config.positions,
-            "num_attention_heads": config.heads,
-            "num_hidden_layers": config.layers,
-            "type_vocab_size": config.token_types,
-            "vocab_size": config.vocab_size,
-        }
+        return self.family.source_config(self.config)
 
     def as_proof(self) -> Proof:
         """The directory's proof, or, where parity wrote none, one in which every tensor is its own source."""

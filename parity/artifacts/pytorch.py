@@ -11,8 +11,8 @@ from typing import Any
 import parity
 from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, Tied, sha256_file
 from parity.artifacts.source import Understood
-from parity.artifacts.stream import stream, target_specs
-from parity.artifacts.tokenizer_files import SPECIAL, write_tokenizer_files
+from parity.artifacts.stream import assembled, stream, target_specs
+from parity.artifacts.tokenizers import write_tokenizer
 from parity.errors import MissingRuntime, ParityError, Problems
 from parity.tensorfile import Array, write_tensors
 from parity.weights import BY_HAND
@@ -40,9 +40,10 @@ def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetens
     proofs: list[TensorProof] = []
 
     def arrays() -> Iterator[Array]:
-        for turned in stream(checkpoint.read, understood.plan.moves, dtypes, problems=problems, hashing=hashing):
-            proofs.append(turned.proof)
-            yield turned.array
+        turned = stream(checkpoint.read, understood.plan.moves, dtypes, problems=problems, hashing=hashing)
+        for parts in assembled(turned):
+            proofs.extend(part.proof for part in parts)
+            yield parts[0].array
 
     specs = target_specs(understood.plan.moves, dtypes)
     if form == "safetensors":
@@ -51,12 +52,13 @@ def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetens
         _write_bin(folder / WEIGHTS[form], [spec.name for spec in specs], arrays(), dict(understood.table.tied))
     problems.raise_if_any()
     _check_dropped(understood)
-    special = {token: understood.vocabulary.ids[token] for token in SPECIAL.values()}
+    rules = understood.rules
     written = understood.family.target_config(
-        understood.config, understood.head, labels=understood.labels, special=special
+        understood.config, understood.head, labels=understood.labels, special=rules.vocab.ids if rules else {}
     )
     (folder / "config.json").write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    write_tokenizer_files(folder, understood.vocabulary, understood.casing, positions=understood.config.positions)
+    if rules is not None:
+        write_tokenizer(understood.family.tokenizer, folder, rules, positions=understood.config.positions)
     proof = make_proof(understood, "pytorch", tuple(proofs), folder, weights=WEIGHTS[form])
     proof.write(folder)
     return proof
@@ -86,15 +88,11 @@ def make_proof(
         head=understood.head.name,
         labels=understood.labels,
         source_format=understood.checkpoint.format,
-        config_file=understood.config_path.name,
+        config_file=understood.config_path.name if understood.config_path else "",
         config=config.raw,
         activation=config.activation,
         epsilon=config.epsilon,
-        casing={
-            "lower_case": understood.casing.lower_case,
-            "strip_accents": understood.casing.strip_accents,
-            "evidence": understood.casing.evidence,
-        },
+        casing=dict(understood.rules.describe()) if understood.rules else {},
         assumptions=understood.assumptions,
         tensors=tensors,
         dropped=tuple(Dropped(name, reason) for name, reason in understood.plan.dropped),

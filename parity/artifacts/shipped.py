@@ -25,7 +25,7 @@ from parity.checkpoints import open_checkpoint
 from parity.errors import BrokenParity, ParityError, Problems
 from parity.graphfile import Place, ir_places, onnx_file
 from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs, write_tensors
-from parity.weights.operations import OPERATIONS
+from parity.weights import Cut, Row, operation
 
 FILE = "weights.safetensors"
 """What `write_shipped` writes: the tensors that are not the source's, under its names."""
@@ -70,12 +70,13 @@ def write_shipped(artifact: Path, out: Path, *, source: Path) -> Storage:
                 problems.add(f"the source has no {line.source}", remedy="name the checkpoint it was converted from")
                 continue
             original = checkpoint.read(line.source)
-            values = _back(found.values(), line)
+            values = _back(found.values(), line, original)
             if values.shape != original.shape or not found.holds(_there(original, line)):
                 what = f"{line.target} is not {line.source} rounded to {line.target_dtype}"
                 problems.add(what, remedy="convert this source again")
             elif not np.array_equal(values, original):
-                changed[line.source] = values
+                # Of a stack every part comes by itself: what an earlier one changed stays.
+                changed[line.source] = _back(found.values(), line, changed.get(line.source, original))
     problems.raise_if_any(BrokenParity)
     specs = [TensorSpec(name, array.dtype.name, array.shape) for name, array in changed.items()]
     out.mkdir(parents=True, exist_ok=True)
@@ -164,12 +165,25 @@ def _stepped(found: Quantised | None, line: TensorProof) -> _Found | None:
     return None
 
 
-def _back(array: Array, line: TensorProof) -> Array:
-    return np.ascontiguousarray(OPERATIONS[line.operation].inverse().forward(array))
+def _back(array: Array, line: TensorProof, original: Array) -> Array:
+    how = operation(line.operation)
+    if isinstance(how, Cut):
+        whole = original.astype(np.result_type(original, array))
+        if array.shape != whole[how.first : how.end].shape:
+            return array
+        whole[how.first : how.end] = array
+        return whole
+    if isinstance(how, Row):
+        whole = original.astype(np.result_type(original, array))
+        if array.shape != whole.shape[1:]:
+            return array
+        whole[how.index] = array
+        return whole
+    return np.ascontiguousarray(how.inverse().forward(array))
 
 
 def _there(array: Array, line: TensorProof) -> Array:
-    return OPERATIONS[line.operation].forward(array.astype(np.result_type(array, np.float32)))
+    return operation(line.operation).forward(array.astype(np.result_type(array, np.float32)))
 
 
 _READERS: Mapping[str, _Reader] = {

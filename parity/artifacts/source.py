@@ -17,7 +17,16 @@ from parity.errors import ParityError, Problems
 from parity.families import detect, family
 from parity.families.base import Family
 from parity.families.values import Config, Head
-from parity.inputs.wordpiece import Casing, Vocabulary, check_vocab, guess_casing, read_vocab
+from parity.inputs.tokenizers import Rules, read_rules
+from parity.inputs.wordpiece import (
+    Casing,
+    Tokenizer,
+    Vocabulary,
+    check_vocab,
+    guess_casing,
+    of_casing,
+    read_vocab,
+)
 from parity.weights import Plan, Table, plan
 
 if TYPE_CHECKING:
@@ -38,6 +47,10 @@ class Choices:
     drop: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    tokenizer: bool = True
+    """False: the weights alone are wanted, there is no vocabulary."""
+    said: tuple[str, ...] = ()
+    """What whoever made these choices has to say of them; the proof repeats it among its assumptions."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +61,12 @@ class Understood:
     checkpoint: Checkpoint
     family: Family
     config: Config
-    config_path: Path
+    config_path: Path | None
+    """None where everything was read off the tensors or given by hand."""
     head: Head
     labels: int
-    vocabulary: Vocabulary
-    casing: Casing
+    rules: Rules | None
+    """How text is read; None where only the weights are wanted."""
     table: Table
     plan: Plan
     assumptions: tuple[str, ...]
@@ -74,19 +88,19 @@ def understand(source: Source, choices: Choices) -> Understood:
     known = {choices.rename.get(name, name): shape for name, shape in shapes.items()}
     named = choices.family or source.family
     architecture = family(named) if named else detect(known, where=checkpoint.prefix)
-    raw = {**read_json(source.config), **_overrides(choices.settings)}
-    card = source.card
-    activation = choices.activation or (card.activation.function if card else None)
-    config = architecture.read_config(raw, where=source.config, activation=activation)
-    _check_fit(architecture, config, known, source.config, checkpoint.prefix)
+    inferred = architecture.infer(known) if architecture.infer else {}
+    said = read_json(source.config) if source.config else {}
+    raw = {**inferred, **said, **_overrides(choices.settings)}
+    card, config_path = source.card, source.config or checkpoint.prefix
+    activation = choices.activation or (card.activation.function if card and card.activation else None)
+    config = architecture.read_config(raw, where=config_path, activation=activation)
+    _check_fit(architecture, config, known, config_path, checkpoint.prefix)
     head = _choose_head(architecture, config, known, choices, checkpoint.prefix, card)
-    rules = architecture.table(config, head)
-    planned = plan(rules, shapes, where=checkpoint.prefix, rename=choices.rename, drop=choices.drop)
-    labels = _check_shapes(architecture, config, head, planned, source.config, checkpoint.prefix)
+    table = architecture.table(config, head)
+    planned = plan(table, shapes, where=checkpoint.prefix, rename=choices.rename, drop=choices.drop)
+    labels = _check_shapes(architecture, config, head, planned, config_path, checkpoint.prefix)
     _check_dtypes(planned, checkpoint)
-    vocabulary = read_vocab(source.vocab)
-    check_vocab(vocabulary, config.vocab_size, spare_rows=bool(card and card.spare_rows))
-    casing = _casing(vocabulary, choices, card)
+    rules = _rules(architecture, config, source, choices) if choices.tokenizer else None
     return Understood(
         name=source.name,
         checkpoint=checkpoint,
@@ -95,11 +109,14 @@ def understand(source: Source, choices: Choices) -> Understood:
         config_path=source.config,
         head=head,
         labels=labels,
-        vocabulary=vocabulary,
-        casing=casing,
-        table=rules,
+        rules=rules,
+        table=table,
         plan=planned,
-        assumptions=_assumptions(architecture, raw, activation, choices, card, casing),
+        assumptions=(
+            *_assumptions(architecture, raw, activation, choices, card, rules),
+            *_inferred(inferred, said, choices),
+            *architecture.notes(config, head),
+        ),
     )
 
 
@@ -221,9 +238,29 @@ def _check_dtypes(planned: Plan, checkpoint: Checkpoint) -> None:
     problems.raise_if_any()
 
 
+def _rules(architecture: Family, config: Config, source: Source, choices: Choices) -> Rules:
+    if source.vocab is None:
+        names = " or ".join(" with ".join(together) for together in architecture.vocabulary_names)
+        raise ParityError(f"no vocabulary: no {names}", where=source.checkpoint, remedy="name it with --vocab FILE")
+    if architecture.tokenizer == "wordpiece":
+        card, vocabulary = source.card, read_vocab(source.vocab)
+        check_vocab(vocabulary, config.vocab_size, spare_rows=bool(card and card.spare_rows))
+        return of_casing(vocabulary, _casing(vocabulary, choices, card))
+    if choices.lower_case is not None or choices.strip_accents is not None:
+        option = "--lower-case, --cased, --strip-accents and --keep-accents"
+        raise ParityError(f"{option} are BERT's", got=architecture.name, remedy="leave them out")
+    return read_rules(architecture.tokenizer, source.vocab, size=config.vocab_size)
+
+
+def _inferred(inferred: Mapping[str, Any], said: Mapping[str, Any], choices: Choices) -> tuple[str, ...]:
+    told = {key: value for key, value in inferred.items() if key not in said and key not in choices.settings}
+    listed = ", ".join(f"{key} = {json.dumps(value)}" for key, value in sorted(told.items()))
+    return (f"read off the tensors: {listed}",) if told else ()
+
+
 def _casing(vocabulary: Vocabulary, choices: Choices, card: Card | None) -> Casing:
     found = guess_casing(vocabulary)
-    if card is not None:
+    if card is not None and card.casing is not None:
         found = Casing(card.casing.lower_case, card.casing.strip_accents, f"card {card.name}")
     if choices.lower_case is not None:
         # The original couples the two; --keep-accents uncouples them.
@@ -239,20 +276,20 @@ def _assumptions(
     activation: str | None,
     choices: Choices,
     card: Card | None,
-    casing: Casing,
+    rules: Rules | None,
 ) -> tuple[str, ...]:
-    said: list[str] = []
-    if card is not None and choices.activation is None and card.activation.certainty == "assumed":
+    said = list(choices.said)
+    if card is not None and card.activation and choices.activation is None and card.activation.certainty == "assumed":
         said.append(f"gelu taken as {card.activation.function}: {card.activation.reason}")
-    if activation is None and raw.get("hidden_act", "gelu") == "gelu":
+    if architecture.name == "bert" and activation is None and raw.get("hidden_act", "gelu") == "gelu":
         said.append(
             'hidden_act "gelu" is taken as erf, as in the original code until 2019-02-07; '
             "--activation tanh for models trained with later code"
         )
-    if card is None and choices.lower_case is None:
+    if card is None and choices.lower_case is None and isinstance(rules, Tokenizer):
         said.append(
-            f"casing read off the vocabulary: {'lower-case' if casing.lower_case else 'cased'}, "
-            f"accents {'stripped' if casing.strip_accents else 'kept'} ({casing.evidence}); "
+            f"casing read off the vocabulary: {'lower-case' if rules.lower_case else 'cased'}, "
+            f"accents {'stripped' if rules.strip_accents else 'kept'} ({rules.evidence}); "
             "--lower-case, --cased, --strip-accents or --keep-accents decide by hand"
         )
     said += [f"{key} overridden by --set to {value}" for key, value in sorted(choices.settings.items())]

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from parity.artifacts.proof import TensorProof, sha256_array
-from parity.errors import Problems
+from parity.errors import ParityError, Problems
 from parity.tensorfile import Array, TensorSpec, numpy_dtype
-from parity.weights import Move
+from parity.weights import Merged, Move, Part, Stacked, operation
 
 _STRIP, _PITCH = 64, 16
 _FINITE_BLOCK = 1 << 18
@@ -38,7 +38,8 @@ def target_dtype(source: str) -> str:
 
 def target_specs(moves: Sequence[Move], dtypes: dict[str, str]) -> list[TensorSpec]:
     """What will be written, known before any data is read."""
-    return [TensorSpec(move.target, target_dtype(dtypes[move.source]), move.target_shape) for move in moves]
+    specs = {m.target: TensorSpec(m.target, target_dtype(dtypes[m.source]), m.target_shape) for m in moves}
+    return list(specs.values())
 
 
 def stream(
@@ -86,6 +87,42 @@ def stream(
         finally:
             for future, _ in waiting:
                 future.cancel()
+
+
+def assembled(parts: Iterator[Turned]) -> Iterator[list[Turned]]:
+    """Tensors as they are written: the parts of a stack are joined, and every part's proof is of the whole target."""
+    waiting: list[Turned] = []
+    for turned in parts:
+        how = operation(turned.proof.operation)
+        if not isinstance(how, Stacked | Part | Merged):
+            yield [turned]
+            continue
+        waiting.append(turned)
+        if how.last:
+            whole = _JOIN[type(how)](waiting)
+            digest = sha256_array(whole) if turned.proof.source_sha256 else ""
+            yield [Turned(replace(part.proof, target_sha256=digest), whole) for part in waiting]
+            waiting = []
+
+
+def _one(parts: Sequence[Turned]) -> Array:
+    """What every layer holds alike; the source has no place for two values."""
+    first = parts[0]
+    for part in parts:
+        if part.array.tobytes() != first.array.tobytes():
+            raise ParityError(
+                f"{part.proof.source} and {first.proof.source} have values of their own",
+                expected=f"one tensor for all layers, {first.proof.target}",
+                remedy="the source ties them: train with them tied, or say in its config that they are not",
+            )
+    return first.array
+
+
+_JOIN: Mapping[type, Callable[[Sequence[Turned]], Array]] = {
+    Stacked: lambda parts: np.stack([part.array for part in parts]),
+    Part: lambda parts: np.concatenate([part.array for part in parts]),
+    Merged: _one,
+}
 
 
 def _cost(move: Move, size: int) -> int:

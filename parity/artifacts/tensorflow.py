@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,13 @@ import parity
 from parity.artifacts.hf_folder import HfFolder, read_hf_folder
 from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, sha256_array
 from parity.artifacts.pytorch import hash_files
-from parity.artifacts.stream import stream, target_dtype
+from parity.artifacts.stream import assembled, stream, target_dtype
+from parity.artifacts.tokenizers import copy_vocabulary
 from parity.checkpoints import write_bundle
-from parity.errors import ParityError, Problems
+from parity.errors import Problems
 from parity.tensorfile import Array, TensorSpec
 from parity.weights import Drop, Move, plan
 
-PREFIX = "bert_model.ckpt"
 _BUFFERS = (Drop("*.position_ids", "the numbers 0, 1, 2, ..., not a weight"),)
 
 
@@ -49,26 +48,24 @@ def derive(pytorch: Path, folder: Path) -> Proof:
     proofs: list[TensorProof] = []
 
     def arrays() -> Iterator[Array]:
-        for turned in stream(hf.read, planned.moves, dtypes, problems=problems, dtype_of=narrow):
-            proofs.append(turned.proof)
-            yield turned.array
+        for parts in assembled(stream(hf.read, planned.moves, dtypes, problems=problems, dtype_of=narrow)):
+            proofs.extend(part.proof for part in parts)
+            yield parts[0].array
 
-    specs = [
-        TensorSpec(move.target, narrow.get(move.target, wide[move.target]), move.target_shape) for move in planned.moves
-    ]
-    write_bundle(folder / PREFIX, specs, arrays())
+    specs = {
+        move.target: TensorSpec(move.target, narrow.get(move.target, wide[move.target]), move.target_shape)
+        for move in planned.moves
+    }
+    prefix, config_name = hf.family.prefix, hf.family.config_names[0]
+    write_bundle(folder / prefix, list(specs.values()), arrays())
     problems.raise_if_any()
     said = dict(hf.config.raw) if hf.proof else hf.source_config()
-    (folder / "bert_config.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    if not (pytorch / "vocab.txt").is_file():
-        raise ParityError(
-            "no vocab.txt in the Hugging Face directory", where=pytorch, remedy="save its tokenizer there"
-        )
-    shutil.copyfile(pytorch / "vocab.txt", folder / "vocab.txt")
+    (folder / config_name).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    copy_vocabulary(hf.family.tokenizer, pytorch, folder)
     made = {line.target: line.target_sha256 for line in proofs}
     before = {line.source: line.source_sha256 for line in origin.values()}
     changed = [name for name in sorted(made | before) if made.get(name) != before.get(name)]
-    data = f"{PREFIX}.data-00000-of-00001"
+    data = f"{prefix}.data-00000-of-00001"
     base = hf.as_proof()
     proof = replace(
         base,
@@ -77,7 +74,7 @@ def derive(pytorch: Path, folder: Path) -> Proof:
         dropped=(*base.dropped, *(Dropped(*pair) for pair in (*planned.dropped, *tied))),
         tied=(),
         files=hash_files(folder, leave_out={data, FILE}),
-        notes={"weights": PREFIX, "origin": _origin(bool(origin), changed), "absent": absent},
+        notes={"weights": prefix, "origin": _origin(bool(origin), changed), "absent": absent},
         parity=parity.__version__,
     )
     proof.write(folder)

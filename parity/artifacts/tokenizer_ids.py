@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from parity.errors import MissingRuntime, ParityError
-from parity.inputs.wordpiece import Encoded, Tokenizer
+from parity.inputs.tokenizers import Rules
+from parity.inputs.wordpiece import Encoded
 
 Ids = list[list[int]]
 Row = tuple[str, str | None]
@@ -27,7 +28,8 @@ tokenizer = AutoTokenizer.from_pretrained(sys.argv[1], local_files_only=True)
 for line in sys.stdin:
     special, rows = json.loads(line)
     found = [tokenizer(text, pair, add_special_tokens=special, truncation=False) for text, pair in rows]
-    print(json.dumps([[one["input_ids"], one["token_type_ids"]] for one in found]), flush=True)
+    rows = [[one["input_ids"], one.get("token_type_ids", [0] * len(one["input_ids"]))] for one in found]
+    print(json.dumps(rows), flush=True)
 """
 
 
@@ -128,7 +130,7 @@ LIBRARIES: Mapping[str, Callable[[Path], Tokenizers | Transformers]] = {
 }
 
 
-def first_other_row(tokenizer: Tokenizer, library: Tokenizers | Transformers, texts: Sequence[str]) -> str | None:
+def first_other_row(tokenizer: Rules, library: Tokenizers | Transformers, texts: Sequence[str]) -> str | None:
     """What surrounds texts: the first text, alone or with its neighbour, that is not fed as the source would feed it.
 
     Returns:
@@ -137,7 +139,8 @@ def first_other_row(tokenizer: Tokenizer, library: Tokenizers | Transformers, te
     Raises:
         ParityError: the library failed.
     """
-    rows: list[Row] = [*((text, None) for text in texts), *pairwise(texts)]
+    pairs = pairwise(texts) if tokenizer.pairs else ()
+    rows: list[Row] = [*((text, None) for text in texts), *pairs]
     for (text, pair), theirs in zip(rows, library.rows(rows), strict=True):
         ours = tokenizer.encode(text, pair, max_length=sys.maxsize)
         if ours != theirs:
@@ -152,7 +155,7 @@ def _told(row: Encoded) -> str:
     return f"{' '.join(shown)} with {sum(row.token_type_ids)} of {len(ids)} in the second segment"
 
 
-def first_difference(tokenizer: Tokenizer, texts: Sequence[str], ids: Ids) -> tuple[int, str]:
+def first_difference(tokenizer: Rules, texts: Sequence[str], ids: Ids) -> tuple[int, str]:
     """How many texts get other ids than by the source's rules, and the first of them in words (empty if none)."""
     found = [
         (text, ours, theirs)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from parity.artifacts.pytorch import METADATA, WEIGHTS
 from parity.checkpoints import open_checkpoint
 from parity.errors import BrokenParity, MissingRuntime, ParityError, Problems
 from parity.tensorfile import Array, TensorSpec, header_bytes, map_tensors, numpy_dtype
-from parity.weights.operations import OPERATIONS
+from parity.weights import Cut, Operation, Row, operation
 
 Reader = Callable[[str], Array]
 
@@ -81,6 +82,8 @@ def _check_named(names: Iterable[str], read: Reader, proof: Proof, problems: Pro
         ):
             if flaw is not None:
                 problems.add(f"tensor {line.target} {flaw}", remedy="convert again")
+    for stack_flaw in _stack_flaws(proof, present, read):
+        problems.add(stack_flaw, remedy="convert again")
 
 
 def _flaw(line: TensorProof, present: set[str], read: Reader) -> str | None:
@@ -92,15 +95,46 @@ def _flaw(line: TensorProof, present: set[str], read: Reader) -> str | None:
         return f"has another form than its proof says (got {got}, expected {expected})"
     if sha256_array(array) != line.target_sha256:
         return "has other values than its proof says"
-    if sha256_array(_back(array, line)) != line.source_sha256:
+    if not isinstance(_operation(line), Row | Cut) and sha256_array(_back(array, line)) != line.source_sha256:
         return f"does not lead back to {line.source}"
     return None
 
 
+def _stack_flaws(proof: Proof, present: set[str], read: Reader) -> Iterator[str]:
+    """Sources that are not the stack of their parts, which no part tells by itself."""
+    stacks: dict[str, list[TensorProof]] = {}
+    for line in proof.tensors:
+        if isinstance(_operation(line), Row | Cut):
+            stacks.setdefault(line.source, []).append(line)
+    for source, lines in stacks.items():
+        parts = [read(line.target) for line in lines if line.target in present]
+        if len(parts) != len(lines) or [line.operation for line in lines] != _in_order(lines, parts):
+            yield f"the parts of {source} are not all there, or not in order"
+            continue
+        join = np.stack if isinstance(_operation(lines[0]), Row) else np.concatenate
+        if sha256_array(join(parts).astype(numpy_dtype(lines[0].source_dtype))) != lines[0].source_sha256:
+            yield f"the parts of {source} do not lead back to it"
+
+
+def _in_order(lines: Sequence[TensorProof], parts: Sequence[Array]) -> list[str]:
+    """How the operations have to be called for these parts to make one whole."""
+    if len({part.shape[1:] for part in parts}) != 1 or any(not part.ndim for part in parts):
+        return []
+    if isinstance(_operation(lines[0]), Row):
+        return [f"row {i} of {len(lines)}" for i in range(len(lines))] if len({p.shape for p in parts}) == 1 else []
+    ends = [0, *np.cumsum([len(part) for part in parts]).tolist()]
+    return [f"cut {first} to {end} of {ends[-1]}" for first, end in pairwise(ends)]
+
+
 def _back(array: Array, line: TensorProof) -> Array:
-    if line.operation not in OPERATIONS:
-        raise ParityError(f"the proof names an unknown operation {line.operation}", remedy="convert again")
-    return OPERATIONS[line.operation].inverse().forward(array).astype(numpy_dtype(line.source_dtype), copy=False)
+    return _operation(line).inverse().forward(array).astype(numpy_dtype(line.source_dtype), copy=False)
+
+
+def _operation(line: TensorProof) -> Operation:
+    try:
+        return operation(line.operation)
+    except ValueError as error:
+        raise ParityError(f"the proof names an {error}", remedy="convert again") from error
 
 
 def _check_pytorch(folder: Path, proof: Proof, problems: Problems) -> None:
@@ -125,8 +159,8 @@ def _check_pytorch(folder: Path, proof: Proof, problems: Problems) -> None:
 def _check_safetensors(path: Path, proof: Proof, problems: Problems) -> None:
     tensors = map_tensors(path)
     _check_named(tensors, tensors.__getitem__, proof, problems)
-    specs = [TensorSpec(line.target, line.target_dtype, line.target_shape) for line in proof.tensors]
-    written = header_bytes(specs, METADATA)
+    specs = {line.target: TensorSpec(line.target, line.target_dtype, line.target_shape) for line in proof.tensors}
+    written = header_bytes(list(specs.values()), METADATA)
     with path.open("rb") as file:
         if file.read(len(written)) != written:
             problems.add(f"the header of {path.name} was changed since conversion", remedy="convert again")

@@ -76,7 +76,9 @@ class FloorBackend:
         rows = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(len(inputs["input_ids"]))]
         answers = list(self._pool.map(self._row, rows))
         return {
-            name: joined(name.rpartition("/")[2], [answer[name] for answer in answers]) for name in self._plan.wanted
+            name: joined(name.rpartition("/")[2], [answer[name] for answer in answers])
+            for name in self._plan.wanted
+            if name in answers[0]
         }
 
     def _row(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -114,14 +116,15 @@ class _Walked:
     def watch(self, stage: Stage) -> Stage:
         def fn(ops: Ops, *values: Tensor) -> Tensor:
             given = zip(stage.needs, values, strict=True)
-            result = stage.fn(ops, *(value[:1] if need in self._restart else value for need, value in given))
+            anew = (value[:1] if need in self._restart and value is not None else value for need, value in given)
+            result = stage.fn(ops, *anew)
             inherited = any(need in self._tainted and need not in self._restart for need in stage.needs)
             if inherited or any(self._counts(where) for where in self._ops.degenerate):
                 self._tainted.add(stage.name)
             self._ops.degenerate.clear()
             return result
 
-        return Stage(stage.name, stage.needs, fn)
+        return stage.with_fn(fn)
 
     def tainted(self, tap: str) -> bool:
         return tap in self._tainted

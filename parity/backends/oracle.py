@@ -57,7 +57,7 @@ class Oracle:
         step = max(min(math.ceil(rows / self._threads), TOKENS // length), 1)
         shares = [{name: array[i : i + step] for name, array in inputs.items()} for i in range(0, rows, step)]
         answers = list(self._pool.map(self._walk, shares))
-        return {tap: np.concatenate([answer[tap] for answer in answers]) for tap in self._taps}
+        return {tap: np.concatenate([answer[tap] for answer in answers]) for tap in self._taps if tap in answers[0]}
 
     def _walk(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         fed, given = self._reference.parted(inputs)

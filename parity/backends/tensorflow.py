@@ -44,7 +44,7 @@ class TensorFlow:
         with tf.device("/CPU:0"):
             values = {tap: self._ops.cast(array) for tap, array in given.items()}
             taps = walk(self._reference.stages, self._ops, fed, self._taps, given=values)
-        return {tap: self._ops.array(taps[tap]) for tap in self._taps}
+        return {tap: self._ops.numpy(taps[tap]) for tap in self._taps if tap in taps}
 
     def close(self) -> None:
         """Close the checkpoint."""

@@ -10,15 +10,18 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import torch
 import transformers
 from transformers import AutoModel  # noqa: F401 - imported here, while another worker computes, and not while loading
 
+from parity.artifacts.source import read_json
 from parity.backends.job import Job, check_settings
-from parity.backends.torch_taps import stations
+from parity.backends.torch_taps import calling, stations
 from parity.errors import ParityError, Problems
+from parity.families import family
 from parity.tensorfile import Array, numpy_dtype
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
@@ -44,6 +47,7 @@ class Torch:
             self._model = _quantised(self._model)
         self._stations, self._unavailable = stations(self._model, job.family, job.taps, attention=self._attention)
         self._taps = job.taps
+        self._family, self._feed = job.family, getattr(calling(job.family), "feed", None)
 
     def describe(self) -> Mapping[str, str]:
         """Versions, dtype, attention implementation, and what decides how kernels round."""
@@ -64,21 +68,25 @@ class Torch:
 
     def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
         """All positions of all rows; vocabulary logits at `logit_positions` only."""
-        fed = {name: torch.from_numpy(array.astype("int64")) for name, array in inputs.items()}
+        fed = {name: self._tensor(array) for name, array in inputs.items()}
         positions = fed.pop("logit_positions", None)
+        arguments = fed if self._feed is None else self._feed(fed, self._model)
         found: dict[str, Any] = {}
         heads = any(station.of_head for station in self._stations.values())
         model = self._model if heads else self._model.base_model
         lowered = torch.autocast("cpu", torch.bfloat16, enabled=self._variant == "autocast")
         with ExitStack() as hooks, torch.inference_mode(), lowered:
             for tap, station in self._stations.items():
-                if station.module is not None:
+                if station.module is not None and station.input:
+                    handle = station.module.register_forward_pre_hook(partial(_keep_input, found, tap))
+                    hooks.callback(handle.remove)
+                elif station.module is not None:
                     handle = station.module.register_forward_hook(partial(_keep, found, tap))
                     hooks.callback(handle.remove)
             for narrowed in {id(m): m for s in self._stations.values() if (m := s.narrowed) is not None}.values():
                 hooks.callback(narrowed.register_forward_pre_hook(partial(_gather, positions)).remove)
             answer = model(
-                **fed,
+                **arguments,
                 output_hidden_states=any(station.field == "hidden_states" for station in self._stations.values()),
                 output_attentions=any(station.field == "attentions" for station in self._stations.values()),
                 return_dict=True,
@@ -86,7 +94,15 @@ class Torch:
         for tap, station in self._stations.items():
             if station.field is not None:
                 found[tap] = answer[station.field][station.index]
-        return {tap: _to_numpy(found[tap]) for tap in self._taps if tap in self._stations}
+            elif station.module is None:
+                found[tap] = calling(self._family).answer(tap, answer, station.index, fed)
+        shown = {tap: found.get(tap) for tap in self._taps if tap in self._stations}
+        return {tap: _to_numpy(value) for tap, value in shown.items() if value is not None}
+
+    def _tensor(self, array: Array) -> Any:
+        whole = array.dtype.kind in "iub"
+        tensor = torch.from_numpy(array.astype("int64" if whole else "float32"))
+        return tensor if whole else tensor.to(self._dtype)
 
     def close(self) -> None:
         """Drop the model."""
@@ -117,15 +133,19 @@ def _dtype(job: Job) -> torch.dtype:
 
 def _load(job: Job, attention: str) -> Any:
     folder, spare = job.artifact, set(job.settings.get("spare", "").split(","))
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    names = config.architectures or []
-    found = getattr(transformers, names[0], None) if names else None
+    names = read_json(folder / "config.json").get("architectures") or []
+    package = family(job.family).target
+    found = getattr(import_module(package), names[0], None) if names else None
     if found is None:
         raise ParityError(
-            f"this transformers {transformers.__version__} has no class {names[0]}" if names else "no architectures",
+            f"{package} has no class {names[0]} (transformers {transformers.__version__})"
+            if names
+            else "no architectures",
             where=folder / "config.json",
             remedy="convert again, or install another transformers",
         )
+    if package != "transformers":
+        return found.from_pretrained(folder)
     model, loading = found.from_pretrained(
         folder, attn_implementation=attention, output_loading_info=True, local_files_only=True
     )
@@ -154,6 +174,10 @@ def _quantised(model: Any) -> Any:
 def _keep(found: dict[str, Any], tap: str, _module: Any, _arguments: Any, output: Any) -> None:
     # A module that hands on several values names its main one first.
     found[tap] = output[0] if isinstance(output, tuple) else output
+
+
+def _keep_input(found: dict[str, Any], tap: str, _module: Any, arguments: tuple[Any, ...]) -> None:
+    found[tap] = arguments[0]
 
 
 def _gather(positions: Any, _module: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, Protocol
 
 from parity.errors import ParityError
 
@@ -24,42 +25,59 @@ class Place:
     """Module whose input is narrowed to `logit_positions`."""
     only: str | None = None
     """The attention implementation that has it."""
+    input: bool = False
+    """What the module is fed, not what it hands on."""
 
 
 @dataclass(frozen=True)
 class Station:
-    """A place in a loaded model."""
+    """A place in a loaded model. With neither module nor field, its family's `answer` finds the value."""
 
     module: Any
     field: str | None
     index: int
     of_head: bool
     narrowed: Any
+    input: bool = False
 
 
-_LAYER = "encoder.layer.{k}"
-TAPS: Mapping[str, Mapping[str, Place]] = {
-    "bert": {
-        "embeddings": Place(field="hidden_states"),
-        "layer.{k}": Place(field="hidden_states", offset=1),
-        "pooler": Place("pooler"),
-        "mlm.transform": Place("cls.predictions.transform", of_head=True, narrowed="cls.predictions"),
-        "logits.mlm": Place("cls.predictions", of_head=True, narrowed="cls.predictions"),
-        "logits.nsp": Place("cls.seq_relationship", of_head=True),
-        "logits.classifier": Place("classifier", of_head=True),
-        "logits.tokens": Place("classifier", of_head=True),
-        "logits.qa": Place("qa_outputs", of_head=True),
-        "layer.{k}.attention.query": Place(f"{_LAYER}.attention.self.query"),
-        "layer.{k}.attention.key": Place(f"{_LAYER}.attention.self.key"),
-        "layer.{k}.attention.value": Place(f"{_LAYER}.attention.self.value"),
-        "layer.{k}.attention.probs": Place(field="attentions", only="eager"),
-        "layer.{k}.attention.context": Place(f"{_LAYER}.attention.self"),
-        "layer.{k}.attention.output": Place(f"{_LAYER}.attention.output.dense"),
-        "layer.{k}.attention.norm": Place(f"{_LAYER}.attention.output"),
-        "layer.{k}.intermediate": Place(f"{_LAYER}.intermediate"),
-        "layer.{k}.output": Place(f"{_LAYER}.output.dense"),
-    }
+_HERE = "parity.backends.torch_families"
+FAMILIES: Mapping[str, str] = {
+    name: f"{_HERE}.{name.replace('-', '_')}" for name in ("bert", "gpt2", "openai-gpt", "transfo-xl", "xlnet")
 }
+
+
+class Calling(Protocol):
+    """What a module of `parity.backends.torch_families` may hold beside its table `TAPS`."""
+
+    TAPS: Mapping[str, Place]
+
+    def feed(self, inputs: Mapping[str, Any], model: Any) -> dict[str, Any]:
+        """A batch's tensors, int64 and float32, as the model's keyword arguments."""
+
+    def answer(self, tap: str, answer: Any, k: int, inputs: Mapping[str, Any]) -> Any:
+        """The value of a tap whose place has neither module nor field, from what the model answered."""
+
+
+def calling(family: str) -> Any:
+    """The module that tells how this architecture is called.
+
+    Raises:
+        ParityError: there is none for this family.
+    """
+    if family not in FAMILIES:
+        raise ParityError(f"no taps are known for {family} in PyTorch", expected=f"one of {', '.join(FAMILIES)}")
+    return import_module(FAMILIES[family])
+
+
+def table(family: str) -> Mapping[str, Place]:
+    """Places of an architecture's taps.
+
+    Raises:
+        ParityError: there is no table for this family.
+    """
+    places: Mapping[str, Place] = calling(family).TAPS
+    return places
 
 
 def stations(
@@ -70,18 +88,18 @@ def stations(
     Raises:
         ParityError: no table for this family.
     """
-    if family not in TAPS:
-        raise ParityError(f"no taps are known for {family} in PyTorch", expected=f"one of {', '.join(TAPS)}")
+    places = table(family)
+    layers = model.config.num_hidden_layers
     found: dict[str, Station] = {}
     absent: dict[str, str] = {}
     for tap in taps:
-        layer = re.match(r"layer\.(\d+)(?=\.|$)", tap)
+        layer = re.match(r"[a-z]+\.(\d+)(?=\.|$)", tap)
         k = int(layer[1]) if layer else 0
-        place = TAPS[family].get(re.sub(r"^layer\.\d+", "layer.{k}", tap))
+        place = places.get(re.sub(r"^([a-z]+)\.\d+", r"\1.{k}", tap))
         if place is None:
             absent[tap] = "no module of the model hands it on"
-        elif k >= model.config.num_hidden_layers:
-            absent[tap] = f"the model has {model.config.num_hidden_layers} layers"
+        elif k >= layers:
+            absent[tap] = f"the model has {layers} layers"
         elif place.only not in (None, attention):
             absent[tap] = f"only attention {place.only} computes it as a value of its own, not {attention}"
         elif place.path is not None and _module(model, place, place.path.format(k=k)) is None:
@@ -89,7 +107,7 @@ def stations(
         else:
             module = _module(model, place, place.path.format(k=k)) if place.path is not None else None
             narrowed = _module(model, place, place.narrowed) if place.narrowed is not None else None
-            found[tap] = Station(module, place.field, k + place.offset, place.of_head, narrowed)
+            found[tap] = Station(module, place.field, k + place.offset, place.of_head, narrowed, place.input)
     return found, absent
 
 

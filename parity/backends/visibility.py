@@ -81,6 +81,21 @@ class Probe(NumpyOps):
             return rows
         return self._use((name, "table"), np.arange(stop)[None], rows)
 
+    def reshape(self, x: Array, shape: Sequence[int]) -> Array:
+        """A variable stays one in another shape."""
+        return self._same(x, super().reshape(x, shape))
+
+    def index(self, x: Array, position: int, *, axis: int) -> Array:
+        """A variable stays one without an axis of 1."""
+        taken = super().index(x, position, axis=axis)
+        return self._same(x, taken) if taken.size == x.size else taken
+
+    def _same(self, x: Array, other: Array) -> Array:
+        name = self._name(x)
+        if name:
+            self._named[id(other)] = name, other
+        return other
+
     def matmul(self, a: Array, b: Array, *, transpose_b: bool = False) -> Array:
         """A product, computed once for all walks of a stage."""
         name = self._name(b)
@@ -178,7 +193,7 @@ class VisibilityBackend:
                         found.update(self._sums(use, probe, change, noisy, judged))
                 return value
 
-            return Stage(stage.name, stage.needs, fn)
+            return stage.with_fn(fn)
 
         stages = [watched(stage) for stage in self._reference.stages]
         walk(stages, probe, inputs, {use.stage for use in self._uses})
@@ -227,7 +242,7 @@ def uses_of(stages: Sequence[Stage], variables: Iterable[Variable]) -> tuple[Use
             )
             return value
 
-        return Stage(stage.name, stage.needs, fn)
+        return stage.with_fn(fn)
 
     one = np.zeros((1, 1), np.int32)
     fed = dict.fromkeys(("input_ids", "token_type_ids", "logit_positions"), one) | {"attention_mask": one + 1}

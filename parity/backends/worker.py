@@ -130,7 +130,7 @@ def answer_batch(job: Job, backend: Backend, batch: TraceBatch, described: Mappi
     Raises:
         ParityError: the backend answered with other taps than it was asked for.
     """
-    from parity.traces import GIVEN, INPUTS, TraceBatch
+    from parity.traces import GIVEN, INPUTS, TraceBatch, exists
 
     meta = {
         **{name: value for name, value in batch.meta.items() if name not in ("format", "skipped")},
@@ -146,7 +146,7 @@ def answer_batch(job: Job, backend: Backend, batch: TraceBatch, described: Mappi
         "machine": f"{platform.platform()} {platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
     }
-    if job.given and batch.skipped is not None:
+    if batch.skipped is not None:
         return TraceBatch({}, batch.inputs, {**meta, "skipped": batch.skipped})
     given = {GIVEN + tap: array for tap, array in batch.taps.items()} if job.given else {}
     try:
@@ -155,7 +155,7 @@ def answer_batch(job: Job, backend: Backend, batch: TraceBatch, described: Mappi
         return TraceBatch({}, batch.inputs, {**meta, "skipped": str(skip)})
     taps = {name: array for name, array in answer.items() if not name.startswith(INPUTS)}
     fed = {name.removeprefix(INPUTS): array for name, array in answer.items() if name.startswith(INPUTS)}
-    owed = set(job.taps) - set(described["unavailable"])
+    owed = {tap for tap in job.taps if exists(tap, batch.inputs)} - set(described["unavailable"])
     if set(taps) != owed:
         lacking, surplus = sorted(owed - set(taps)), sorted(set(taps) - owed)
         raise ParityError(

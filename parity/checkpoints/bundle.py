@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import EllipsisType, MappingProxyType, TracebackType
 from typing import Self
@@ -12,6 +11,7 @@ from typing import Self
 import google_crc32c
 import numpy as np
 
+from parity.checkpoints.checkpoint import TensorEntry
 from parity.checkpoints.entry import STRING, Piece
 from parity.checkpoints.index import Stored, read_index, shown
 from parity.checkpoints.locate import index_path, locate, shard_path
@@ -27,29 +27,8 @@ _CHUNK = 1 << 20  # read and checksummed while it is still in the core's own cac
 _COPY = "copy index and data files again from one and the same checkpoint"
 
 
-@dataclass(frozen=True)
-class TensorEntry:
-    """A tensor of a checkpoint.
-
-    Attributes:
-        name: the variable's name, as saved.
-        dtype: NumPy dtype name, `bfloat16` included; "string" for a tensor of strings, which is listed but never read.
-        shape: of the whole tensor.
-        nbytes: bytes it takes in the data files.
-        shards: numbers of the data files it lies in, ascending.
-        slices: how many pieces a partitioned variable was saved in; 1 when it was saved whole.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    nbytes: int
-    shards: tuple[int, ...]
-    slices: int
-
-
-class Checkpoint:
-    """An opened checkpoint. No file is kept open between reads, so threads may read side by side.
+class Bundle:
+    """An opened V2 checkpoint. No file is kept open between reads, so threads may read side by side.
 
     Attributes:
         prefix: path without `.index` and `.data-…`.
@@ -135,7 +114,7 @@ class Checkpoint:
         self.close()
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_bundle(path: Path) -> Bundle:
     """Open the V2 checkpoint that `path` means: a folder, prefix, `.index`, `.data-…`, `.meta` or `checkpoint` file.
 
     The whole index is read and judged here, against itself and against the sizes of the data files.
@@ -153,7 +132,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     except ParityError as error:
         place, remedy = error.where or index, error.remedy or _COPY
         raise ParityError(error.what, where=place, got=error.got, expected=error.expected, remedy=remedy) from error
-    return Checkpoint(prefix, shards, tensors)
+    return Bundle(prefix, shards, tensors)
 
 
 def _read_index_file(index: Path) -> bytes:

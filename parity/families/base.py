@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from parity.families.suspects import Suspects
-from parity.families.values import Config, Head, Tap, Variable
+from parity.families.values import Config, Feeds, Head, Tap, Variable
 from parity.ops import Stage
 from parity.weights import Drop, Table
 
@@ -19,10 +19,17 @@ class Family:
     name: str
     config_names: tuple[str, ...]
     """File names under which the source keeps its config, most specific first."""
+    vocabulary_names: tuple[tuple[str, ...], ...]
+    """File names of its vocabulary; each entry is a set of files that belong together, the first names the set."""
+    tokenizer: str
+    """Which rules read text into ids: a key of `parity.inputs.tokenizers.KINDS`."""
+    prefix: str
+    """What a checkpoint is called that leads back to the source."""
     recognises: Callable[[Collection[str]], bool]
     """Do these variable names belong to this family?"""
     read_config: Callable[..., Config]
-    """(raw JSON, *, where: Path, activation: str | None) -> Config; raises ParityError."""
+    """(raw JSON, *, where: Path, activation: str | None) -> Config; raises ParityError. Reads the target's config.json,
+    too: a Hugging Face directory may be the source."""
     all_heads: tuple[Head, ...]
     heads: Callable[[Collection[str]], tuple[Head, ...]]
     """The heads that a checkpoint with these variable names can be converted to; the first is the default."""
@@ -50,5 +57,20 @@ class Family:
     stages: Callable[[Config, Head], Sequence[Stage]]
     target_config: Callable[..., dict[str, Any]]
     """(config, head, *, labels: int, special: Mapping[str, int]) -> the Hugging Face config.json."""
+    source_config: Callable[[Config], dict[str, Any]]
+    """What the original's config file says for these numbers: the way back."""
+    feeds: Feeds = field(default_factory=Feeds)
+    container: str = "bundle"
+    """How the source keeps its tensors: a key of `parity.checkpoints.WRITERS`."""
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    """Kinds of artifact that cannot hold it, each with the reason: declared skips."""
+    target: str = "transformers"
+    """The package that has the classes of its heads."""
+    positioned: bool = True
+    """Is there a table of positions, which no row may exceed?"""
+    infer: Callable[[Mapping[str, tuple[int, ...]]], dict[str, Any]] | None = None
+    """(checkpoint's shapes) -> what tensors tell of the config, in its own keys; None where a config file has to be."""
+    notes: Callable[[Config, Head], tuple[str, ...]] = lambda config, head: ()
+    """What a proof says about this conversion besides: where the target's config is spelt otherwise, and why."""
     suspects: Suspects = field(default_factory=Suspects)
     """What the diagnosis tries besides the weights."""

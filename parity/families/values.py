@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,8 +19,31 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Feeds:
+    """What an architecture's graph is fed beside `input_ids` [B,T] and, where it has token types, those."""
+
+    masked: bool = True
+    """Has the graph an attention mask? Without one the mask of a batch only tells which positions count, and its
+    padding is on the right, where causal attention never looks."""
+    states: tuple[str, ...] = ()
+    """Templates of what one segment hands on to the next, such as `mems.{k}`: an optional input, and a tap."""
+    empty: Callable[[Any, int, int], tuple[int, ...]] | None = None
+    """(config, rows, length) -> shape of one such state of that length."""
+    grows: bool = False
+    """Is what a segment hands on put behind what it was fed (keys and values), or is it the whole already?"""
+    zeros_first: bool = False
+    """Does the original feed zeros before the first segment (Transformer-XL), or nothing?"""
+    two_streams: bool = False
+    """Does it take `perm_mask` [B,T,T] and `target_mapping` [B,Q,T]?"""
+
+
+@dataclass(frozen=True)
 class Tap:
-    """One observable value. `axes` spells its shape: B rows, T tokens, Q logit positions, C channels."""
+    """One observable value. `axes` spells its shape: B rows, T tokens, Q logit positions, M memory, H heads, C
+    channels.
+
+    Q are the rows of `target_mapping` where a batch has one.
+    """
 
     name: str
     axes: str
@@ -29,7 +52,10 @@ class Tap:
 
 @dataclass(frozen=True)
 class Config:
-    """The architecture's numbers under one set of names, and the source's own JSON as read."""
+    """The architecture's numbers under one set of names, and the source's own JSON as read.
+
+    An architecture with more numbers than these derives its own from it.
+    """
 
     vocab_size: int
     hidden_size: int
@@ -37,7 +63,9 @@ class Config:
     heads: int
     intermediate_size: int
     positions: int
+    """Rows of the position table; where positions are relative, the longest row that inputs are made with."""
     token_types: int
+    """0 = the architecture has none."""
     activation: str
     """What is computed: `gelu_erf`, `gelu_tanh`, `relu`, `tanh` or `linear`."""
     epsilon: float

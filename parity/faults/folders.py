@@ -95,6 +95,8 @@ def write_source(folder: Path, model: Model, tensors: Tensors, layout: Layout, f
     if fault.edit is not None:
         fault.edit(held, layout)
     write_bundle(folder / PREFIX, _specs(held), held.values())
+    assert model.config is not None
+    assert model.vocab is not None
     raw = json.loads(model.config.read_text(encoding="utf-8"))
     raw |= {key: setting(layout) for key, setting in fault.config.items()}
     (folder / "bert_config.json").write_text(json.dumps(raw), encoding="utf-8")

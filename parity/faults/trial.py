@@ -22,11 +22,14 @@ from parity.backends import RUNTIMES
 from parity.backends.job import Job
 from parity.backends.outcome import Outcome
 from parity.errors import BrokenParity, ParityError
+from parity.families import family
 from parity.faults.finding import Seen
 from parity.faults.folders import read_model, spoil_artifact, write_source
 from parity.faults.rules import objections
 from parity.faults.values import Artifact, Fault, Graph, Inputs, Layout, Runtime, Source, Tensors, Tokens, Trace
+from parity.inputs.extras import limits_of
 from parity.inputs.files import read_inputs
+from parity.inputs.wordpiece import Casing, Tokenizer
 from parity.measure import compare_traces
 from parity.measure.station import Station, guilty
 from parity.models import resolve
@@ -145,7 +148,7 @@ class Trials:
         arrays = {name: array for name, array in self.bench.batches[0].arrays.items() if name != "logit_positions"}
         fault.inject.edit(arrays, config)
         np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]
-        limits = {"vocab_size": config.vocab_size, "positions": config.positions, "token_types": config.token_types}
+        limits = limits_of(family(self.bench.outline.family), config)
         return _refusal(lambda: read_inputs(folder / "inputs.npz", **limits))
 
     # -- what is shared ---------------------------------------------------------------------------------------------
@@ -171,8 +174,10 @@ class Trials:
         return found
 
     @property
-    def _casing(self) -> Any:
-        return self._understood.casing
+    def _casing(self) -> Casing:
+        rules = self._understood.rules
+        assert isinstance(rules, Tokenizer)
+        return Casing(rules.lower_case, rules.strip_accents, rules.evidence)
 
     @property
     def _choices(self) -> Choices:

@@ -17,10 +17,12 @@ LOGIT_POSITIONS = 8
 
 @dataclass(frozen=True)
 class Batch:
-    """Arrays that every runtime is fed, all int32 and batch-major.
+    """Arrays that every runtime is fed, batch-major; whole numbers are int32, states and masks of XLNet float32.
 
-    `input_ids` [B,T]; `attention_mask` [B,T], 1 = real; `token_type_ids` [B,T]; `logit_positions` [B,Q], where the
-    vocabulary-sized taps are traced.
+    `input_ids` [B,T]; `attention_mask` [B,T], 1 = real (for an architecture without a mask it only tells which
+    positions count); `token_type_ids` [B,T], where there are any; `logit_positions` [B,Q], where the vocabulary-sized
+    taps are traced; `mems.k` [B,M,D], `past.k.key` and `past.k.value` [B,H,P,d], `perm_mask` [B,T,T] and
+    `target_mapping` [B,Q,T] where the architecture takes them.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Batch:
     """What a person is shown for each row; empty where nothing is known of it."""
     kind: str = "given"
     """`single`, `paired`, `padded`, ...: see `parity.inputs.batches`; `given` for a user's own arrays."""
+    skipped: str | None = None
+    """Why no runtime is fed it: a mask that the architecture cannot mean."""
 
     @property
     def real_tokens(self) -> int:
@@ -74,8 +78,5 @@ def trace_bytes(batches: Iterable[Batch], *, hidden: int, layers: int, vocab: in
 
 def as_trace(batch: Batch) -> TraceBatch:
     """The batch in the layout of a trace without taps: what a worker is given to run on."""
-    return TraceBatch(
-        taps={},
-        inputs=batch.arrays,
-        meta={"name": batch.name, "kind": batch.kind, "texts": batch.texts, "shown": batch.shown},
-    )
+    meta = {"name": batch.name, "kind": batch.kind, "texts": batch.texts, "shown": batch.shown}
+    return TraceBatch({}, batch.arrays, meta if batch.skipped is None else {**meta, "skipped": batch.skipped})

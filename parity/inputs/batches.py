@@ -25,7 +25,8 @@ from parity.errors import ParityError
 from parity.inputs.batch import Batch, digest, spread_positions
 from parity.inputs.corpora import sentences
 from parity.inputs.passages import Passages
-from parity.inputs.wordpiece import Encoded, Tokenizer
+from parity.inputs.tokenizers import Rules
+from parity.inputs.wordpiece import Encoded
 
 __all__ = ["Batch", "build_batches", "digest"]
 
@@ -54,15 +55,16 @@ _Make: TypeAlias = Callable[[Passages, int, int], _Row]
 
 
 def _single(passages: Passages, number: int, longest: int) -> _Row:
-    return _alone(passages, passages.text(number, longest - 2), longest)
+    return _alone(passages, passages.text(number, longest - passages.tokenizer.added), longest)
 
 
 def _padded(passages: Passages, number: int, longest: int) -> _Row:
-    return _alone(passages, passages.passage(number, max(1, (longest - 2) * (number % 8 + 1) // 8)), longest)
+    room = longest - passages.tokenizer.added
+    return _alone(passages, passages.passage(number, max(1, room * (number % 8 + 1) // 8)), longest)
 
 
 def _full(passages: Passages, number: int, longest: int) -> _Row:
-    return _alone(passages, passages.passage(number, longest - 2), longest)
+    return _alone(passages, passages.passage(number, longest - passages.tokenizer.added), longest)
 
 
 def _one_token(passages: Passages, number: int, longest: int) -> _Row:
@@ -70,7 +72,9 @@ def _one_token(passages: Passages, number: int, longest: int) -> _Row:
 
 
 def _alone(passages: Passages, text: str, longest: int) -> _Row:
-    return _Row(passages.tokenizer.encode(text, max_length=longest), text, text)
+    # What is too long loses its end, and then no text gives these ids.
+    whole = len(passages.tokenizer.ids(text)) + passages.tokenizer.added <= longest
+    return _Row(passages.tokenizer.encode(text, max_length=longest), text if whole else None, text)
 
 
 def _paired(passages: Passages, number: int, longest: int) -> _Row:
@@ -111,15 +115,19 @@ class _Kind:
     make: _Make
     mixed_lengths: bool = False
     left: bool = False
+    masked: bool = False
+    """Only for architectures with an attention mask."""
+    pairs: bool = False
+    """Only for sources that feed two texts as one row."""
 
 
 _KINDS = (
     _Kind("single", 16, 40, _single),
     _Kind("padded", 8, 64, _padded, mixed_lengths=True),
-    _Kind("paired", 8, 64, _paired),
-    _Kind("empty-second", 4, 32, _empty_second),
-    _Kind("left-padded", 8, 32, _textless, left=True),
-    _Kind("holed", 8, 32, _holed),
+    _Kind("paired", 8, 64, _paired, pairs=True),
+    _Kind("empty-second", 4, 32, _empty_second, pairs=True),
+    _Kind("left-padded", 8, 32, _textless, left=True, masked=True),
+    _Kind("holed", 8, 32, _holed, masked=True),
     _Kind("one-token", 8, 3, _one_token),
     _Kind("bare", 4, 1, _bare),
     _Kind("full", 1, None, _full),
@@ -127,14 +135,21 @@ _KINDS = (
 
 
 def build_batches(
-    tokenizer: Tokenizer, *, positions: int, token_types: int, size: Size = "small", texts: Sequence[str] | None = None
+    tokenizer: Rules,
+    *,
+    positions: int,
+    token_types: int,
+    masked: bool = True,
+    size: Size = "small",
+    texts: Sequence[str] | None = None,
 ) -> tuple[Batch, ...]:
     """Every kind of batch over the corpora, or over a user's own texts.
 
     Args:
         tokenizer: the source's.
         positions: the longest row the model takes; rows of kind `full` have exactly as many.
-        token_types: rows of the model's token type table.
+        token_types: rows of the model's token type table; 0 = there is none.
+        masked: has the architecture an attention mask?
         size: `small` stays under 4,096 real tokens at 512 positions, `large` has eight times the rows.
         texts: used instead of the corpora: each alone, neighbours as pairs, and the other kinds from the first ones.
 
@@ -149,7 +164,8 @@ def build_batches(
     if texts is not None and not texts:
         raise ParityError("no texts to build inputs from", remedy="give at least one text")
     passages = Passages(tokenizer, sentences() if texts is None else texts)
-    kinds = _KINDS if texts is None else [_for_texts(kind, len(texts)) for kind in _KINDS]
+    fitting = [kind for kind in _KINDS if (masked or not kind.masked) and (tokenizer.pairs or not kind.pairs)]
+    kinds = fitting if texts is None else [_for_texts(kind, len(texts)) for kind in fitting]
     times = _TIMES[size] if texts is None else 1
     built: list[Batch] = []
     start = 0
@@ -181,16 +197,16 @@ def _groups(rows: Iterable[_Row], kind: _Kind, most: int) -> Iterator[list[_Row]
     yield group
 
 
-def _assemble(name: str, kind: _Kind, rows: Sequence[_Row], tokenizer: Tokenizer, token_types: int) -> Batch:
+def _assemble(name: str, kind: _Kind, rows: Sequence[_Row], tokenizer: Rules, token_types: int) -> Batch:
     # One column more than the longest row needs, so that every left-padded row is padded.
     length = max(map(len, rows)) + kind.left
     shape = (len(rows), length)
-    ids = np.full(shape, tokenizer.vocab.ids.get("[PAD]", 0), np.int32)
+    ids = np.full(shape, tokenizer.pad, np.int32)
     mask, types = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     for number, row in enumerate(rows):
         at = slice(length - len(row), length) if kind.left else slice(0, len(row))
         ids[number, at] = row.encoded.input_ids
-        types[number, at] = np.minimum(row.encoded.token_type_ids, token_types - 1)
+        types[number, at] = np.minimum(row.encoded.token_type_ids, max(token_types - 1, 0))
         mask[number, at] = [position not in row.holes for position in range(len(row))]
     texts = tuple(row.text for row in rows if row.text is not None)
     return Batch(
@@ -198,7 +214,7 @@ def _assemble(name: str, kind: _Kind, rows: Sequence[_Row], tokenizer: Tokenizer
         arrays={
             "input_ids": ids,
             "attention_mask": mask,
-            "token_type_ids": types,
+            **({"token_type_ids": types} if token_types else {}),
             "logit_positions": spread_positions(mask),
         },
         texts=texts if len(texts) == len(rows) else None,

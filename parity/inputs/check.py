@@ -9,11 +9,18 @@ from os import PathLike
 import numpy as np
 
 from parity.errors import Problems
+from parity.families.values import Feeds
 from parity.inputs.batch import Batch, spread_positions
+from parity.inputs.extras import check_states, check_streams, unmeant
 from parity.tensorfile import Array
 
 ARRAYS = ("input_ids", "attention_mask", "token_type_ids", "logit_positions")
+_TWO_STREAMS = ("perm_mask", "target_mapping")
 _INTEGERS = ("int32", "int64")
+
+
+_PLAIN = Feeds()
+_NO_STATES: Mapping[str, tuple[int, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,14 @@ class _Range:
 
 
 def check_batch(
-    batch: Batch, *, vocab_size: int, positions: int, token_types: int, where: str | PathLike[str] | None = None
+    batch: Batch,
+    *,
+    vocab_size: int,
+    positions: int,
+    token_types: int,
+    feeds: Feeds = _PLAIN,
+    states: Mapping[str, tuple[int, ...]] = _NO_STATES,
+    where: str | PathLike[str] | None = None,
 ) -> Batch:
     """Check a batch against a model's sizes and complete it.
 
@@ -35,19 +49,24 @@ def check_batch(
             `logit_positions` (8 real positions a row).
         vocab_size: rows of the embedding table.
         positions: rows of the position table.
-        token_types: rows of the token type table.
+        token_types: rows of the token type table; 0 = there is none.
+        feeds: what else the architecture takes.
+        states: shape of each state it takes, for one row and a length of 1.
         where: the file to name in an error.
 
     Returns:
-        The batch with all four arrays, int32 and C-ordered.
+        The batch with all arrays that the model takes, whole numbers int32, the others float32, C-ordered. For an
+        architecture without a mask, one whose padding is not on the right alone is marked as skipped.
 
     Raises:
         ParityError: unknown arrays, wrong rank, shape or dtype, values out of range, rows without a real position,
             logits asked for at masked positions, texts that do not belong to the rows.
     """
     problems = Problems("these inputs cannot be used", where=where)
-    for name in sorted(set(batch.arrays) - set(ARRAYS)):
-        problems.add(f"unknown array {name}", expected=f"one of {', '.join(ARRAYS)}, texts", remedy="leave it out")
+    integers = tuple(name for name in ARRAYS if token_types or name != "token_type_ids")
+    known = (*integers, *states, *(_TWO_STREAMS if feeds.two_streams else ()))
+    for name in sorted(set(batch.arrays) - set(known)):
+        problems.add(f"unknown array {name}", expected=f"one of {', '.join(known)}, texts", remedy="leave it out")
     shape = _rows_and_length(batch.arrays, positions, problems)
     arrays: dict[str, Array] = {}
     if shape is not None:
@@ -57,12 +76,17 @@ def check_batch(
             "token_type_ids": _Range(token_types, "the model's token types", "write 0, and 1 for a second text"),
             "logit_positions": _Range(shape[1], "positions of the row", "leave the array out for a default"),
         }
-        arrays = _completed(batch.arrays, shape, limits, problems)
+        arrays = _completed(batch.arrays, shape, {name: limits[name] for name in integers}, problems)
+        arrays |= check_states(batch.arrays, shape, states, problems)
+        arrays |= check_streams(batch.arrays, shape, problems) if feeds.two_streams else {}
         _check_texts("texts", batch.texts, shape[0], problems)
         _check_texts("shown texts", batch.shown or None, shape[0], problems)
     problems.raise_if_any()
-    narrowed = {name: np.ascontiguousarray(arrays[name], np.int32) for name in ARRAYS}
-    return replace(batch, arrays=narrowed, shown=batch.shown or batch.texts or ())
+    narrowed = {
+        name: np.ascontiguousarray(array, np.int32 if name in ARRAYS else np.float32) for name, array in arrays.items()
+    }
+    skipped = None if feeds.masked else unmeant(narrowed["attention_mask"])
+    return replace(batch, arrays=narrowed, shown=batch.shown or batch.texts or (), skipped=skipped)
 
 
 def _completed(
@@ -71,7 +95,7 @@ def _completed(
     """The sound ones among the given and the default arrays."""
     defaults = {"attention_mask": np.ones(shape, np.int32), "token_type_ids": np.zeros(shape, np.int32)}
     arrays: dict[str, Array] = {}
-    for name in ARRAYS:
+    for name in limits:
         if name == "logit_positions" and name not in given:
             if "attention_mask" in arrays:
                 arrays[name] = spread_positions(arrays["attention_mask"])

@@ -28,15 +28,13 @@ _PLAIN = re.compile(r"\w[\w.-]{0,99}")
 _REMEDY = "give an .npz or .safetensors file with input_ids, or a folder of them"
 
 
-def read_inputs(path: Path, *, vocab_size: int, positions: int, token_types: int) -> tuple[Batch, ...]:
+def read_inputs(path: Path, **limits: Any) -> tuple[Batch, ...]:
     """Read, check and complete a user's batches.
 
     Args:
         path: an `.npz` or `.safetensors` file (one batch of a trace is one, too), or a folder of such files; a folder
             with `batch-*.safetensors` gives those and no others.
-        vocab_size: rows of the model's embedding table.
-        positions: rows of its position table.
-        token_types: rows of its token type table.
+        limits: of the model, as `check_batch` takes them (`parity.inputs.extras.limits_of`).
 
     Returns:
         The batches in the order of their file names, as `check_batch` returns them.
@@ -49,9 +47,7 @@ def read_inputs(path: Path, *, vocab_size: int, positions: int, token_types: int
     batches: dict[str, Batch] = {}
     for file in files:
         try:
-            batch = check_batch(
-                _read(file), vocab_size=vocab_size, positions=positions, token_types=token_types, where=file
-            )
+            batch = check_batch(_read(file), **limits, where=file)
         except ParityError as error:
             problems.extend([error])
             continue

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parity.inputs.normalise import IDEOGRAPHS
+from parity.inputs.tokenizers import Rules
 from parity.inputs.vocabulary import UNKNOWN
-from parity.inputs.wordpiece import Tokenizer
 
 _HAN = "".join(f"{chr(first)}-{chr(last)}" for first, last in IDEOGRAPHS)
 # White space that cleaning deletes is no boundary: the words at its two sides become one.
@@ -21,7 +21,7 @@ _FILLER = "."
 class Passages:
     """Numbered texts that wrap around, cut to fit."""
 
-    tokenizer: Tokenizer
+    tokenizer: Rules
     texts: Sequence[str]
 
     def text(self, number: int, limit: int) -> str:
@@ -39,13 +39,20 @@ class Passages:
         return text
 
     def passage(self, number: int, limit: int) -> str:
-        """Texts from that number on, joined by spaces, of exactly `limit` pieces; full stops fill the rest."""
+        """Texts from that number on, joined by spaces, of `limit` pieces; full stops fill the rest.
+
+        Exactly so many where pieces never hold spaces, else at least.
+        """
         parts: list[str] = []
         room = limit
         while used := self._pieces(part := self.text(number + len(parts), room)):
             parts.append(part)
             room -= used
-        return " ".join([*parts, *[_FILLER] * room])
+        text = " ".join([*parts, *[_FILLER] * room])
+        # Where a piece may hold the space before a word, words joined are not as many pieces as they are apart.
+        while self._pieces(text) < limit:
+            text += f" {_FILLER}"
+        return text
 
     def single_piece(self, number: int) -> str:
         """The first word of that text that is one piece and known; a full stop if there is none."""

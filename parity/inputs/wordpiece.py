@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from parity.errors import ParityError
 from parity.inputs.normalise import words
@@ -42,6 +45,7 @@ class Tokenizer:
         lower_case: lower-case every word first.
         strip_accents: drop accents after that; the source does both or neither.
         longest_word: words of more characters become `[UNK]`.
+        evidence: what says which casing it is.
 
     Raises:
         ParityError: the vocabulary lacks `[UNK]`, `[CLS]` or `[SEP]`.
@@ -51,12 +55,32 @@ class Tokenizer:
     lower_case: bool = field(kw_only=True)
     strip_accents: bool = field(kw_only=True)
     longest_word: int = field(default=200, kw_only=True)
+    evidence: str = field(default="given", kw_only=True)
 
     def __post_init__(self) -> None:
         missing = missing_tokens(self.vocab, (UNKNOWN, FIRST, BETWEEN))
         if missing:
             what = f"no {', '.join(missing)} in the vocabulary"
             raise ParityError(what, where=self.vocab.path, remedy="use the model's own vocab.txt")
+
+    @property
+    def pad(self) -> int:
+        """`[PAD]`, or 0 where the vocabulary has none."""
+        return self.vocab.ids.get("[PAD]", 0)
+
+    @property
+    def added(self) -> int:
+        """`[CLS]` and `[SEP]`."""
+        return 2
+
+    @property
+    def pairs(self) -> bool:
+        """Two texts make one row."""
+        return True
+
+    def describe(self) -> Mapping[str, Any]:
+        """Casing, and what says so."""
+        return {"lower_case": self.lower_case, "strip_accents": self.strip_accents, "evidence": self.evidence}
 
     def tokenize(self, text: str) -> list[str]:
         """The word pieces of a text, no special tokens added."""
@@ -102,3 +126,19 @@ class Tokenizer:
             found.append(piece)
             start = end
         return found
+
+
+def read(path: Path, *, size: int) -> Tokenizer:
+    """The rules over a vocab.txt, casing read off its pieces.
+
+    Raises:
+        ParityError: unreadable, of another size than the model's table, or without the special tokens.
+    """
+    vocab = read_vocab(path)
+    check_vocab(vocab, size)
+    return of_casing(vocab, guess_casing(vocab))
+
+
+def of_casing(vocab: Vocabulary, casing: Casing) -> Tokenizer:
+    """The rules over a vocabulary in a casing."""
+    return Tokenizer(vocab, lower_case=casing.lower_case, strip_accents=casing.strip_accents, evidence=casing.evidence)

@@ -103,6 +103,12 @@ def read(batch: TraceBatch, tap: str, kind: Kind) -> FloorBatch:
     return FloorBatch(**{part: batch.taps[name] for part, name in wanted.items()}, seeds=int(seeds))
 
 
+def held(batches: Sequence[TraceBatch], tap: str, kind: Kind) -> list[FloorBatch]:
+    """The floors of one tap in the batches that have it: some values are not there in every batch."""
+    part = name_of(kind, tap, PARTS[0])
+    return [read(batch, tap, kind) for batch in batches if part in batch.taps]
+
+
 @dataclass(frozen=True)
 class Floor:
     """One tap's floor, pooled over the batches of a run."""

@@ -18,14 +18,17 @@ AT_LOGIT_POSITIONS = frozenset({"logits.mlm", "logits.lm", "log_probs"})
 
 @dataclass(frozen=True)
 class Places:
-    """`real`: bool over the leading axes, None if all values count. `positions`: token [B, Q], None if axis 1 is it."""
+    """`real`: bool over the leading axes, None if all values count. `positions`: token [B, Q], None if axis 1 is it.
+
+    Where a batch has a target mapping [B, Q, T], Q are its targets, and those that name no token do not count.
+    """
 
     real: NDArray[np.bool_] | None
     positions: Array | None = None
 
 
 def guess_axes(tap: str, shape: tuple[int, ...], inputs: Mapping[str, Array]) -> str:
-    """How the axes of a tap are spelt (B rows, T tokens, Q logit positions, C channels, H anything else).
+    """How the axes of a tap are spelt (B rows, T tokens, Q logit positions, M memory, C channels, H anything else).
 
     Used where nobody says: [B,C], [B,T,C], at logit positions [B,Q,C], and heads on either side of the tokens.
     """
@@ -51,9 +54,12 @@ def places_of(axes: str, shape: tuple[int, ...], inputs: Mapping[str, Array]) ->
         return Places(None)
     if "input_ids" not in inputs:
         raise ParityError("no inputs/input_ids to tell real positions from padding")
-    real = real_positions(inputs)
+    real: NDArray[np.bool_] = real_positions(inputs)
     positions = None
-    if along == "Q":
+    if along == "Q" and "target_mapping" in inputs:
+        targets = np.asarray(inputs["target_mapping"])
+        positions, real = targets.argmax(axis=-1), np.asarray(targets.any(axis=-1))
+    elif along == "Q":
         positions = inputs.get("logit_positions")
         if positions is None or positions.ndim != 2 or len(positions) != len(real):
             raise ParityError("no inputs/logit_positions [B, Q] for a tap traced there")

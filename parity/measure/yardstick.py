@@ -96,7 +96,7 @@ class Yardstick:
         books = {
             tap: _Books(
                 TapMeasure(tap, precision=precision),
-                Errors(accumulated[tap]) if compared else Errors(_NOTHING),
+                Errors(accumulated[tap]) if compared else Errors(NOTHING),
                 Errors(owned[tap]) if compared and tap in told else None,
             )
             for tap in wanted
@@ -136,7 +136,7 @@ class Yardstick:
         if (kind, batches) not in self._pooled:
             read = [self._truths[number]().floor for number in batches]
             self._pooled[kind, batches] = {
-                tap: floors.pool([floors.read(batch, tap, kind) for batch in read]) for tap in self.axes
+                tap: floors.pool(held) if (held := floors.held(read, tap, kind)) else NOTHING for tap in self.axes
             }
         return self._pooled[kind, batches]
 
@@ -151,7 +151,13 @@ class Yardstick:
                 book.whole &= self._measure_tap(book, tap, trace, steps, truth)
 
     def _measure_tap(self, book: _Books, tap: str, trace: TraceBatch, steps: TraceBatch | None, truth: Truth) -> bool:
-        oracle = truth.oracle.taps[tap]
+        oracle = truth.oracle.taps.get(tap)
+        if oracle is None and tap not in trace.taps:
+            book.measure.skip(truth.name, "this batch has no such value")
+            return book.whole
+        if oracle is None:
+            book.measure.refuse(truth.name, "the runtime shows a value that the reference does not have in this batch")
+            return False
         places = places_of(self.axes[tap], oracle.shape, truth.inputs)
         source = truth.source.taps.get(tap) if truth.source is not None else None
         values = trace.taps.get(tap)
@@ -200,9 +206,11 @@ class Yardstick:
             values, reference = pair(number, truth)
             if values is None or reference is None:
                 raise ParityError("some batches have a run of the source, others do not", where=truth.name)
+            if tap not in reference.taps:
+                continue
             batch: FloorBatch = floors.read(truth.floor, tap, "accumulated")
             errors.add(truth.name, values.taps[tap], reference.taps[tap], batch)
         return errors.ratios()
 
 
-_NOTHING = Floor(rms=0.0, channels=None, width=0, positions=0, rows=0, seeds=0, token=0.0)
+NOTHING = Floor(rms=0.0, channels=None, width=0, positions=0, rows=0, seeds=0, token=0.0)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from parity.models.cache import build_once, cache_limit, cache_root, evict, use
 from parity.models.library import card, card_names
 from parity.models.listing import Listing, describe
+from parity.models.shapes import Scale
 from parity.models.sources import Source, resolve
-from parity.models.standin import Scale, build_stand_in
+from parity.models.standin import build_stand_in
 
 if TYPE_CHECKING:
     from parity.models.schema import Card

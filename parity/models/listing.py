@@ -49,11 +49,17 @@ def describe(card: Card) -> Listing:
         heads=config.heads,
         vocabulary=config.vocab_size,
         parameters=sum(math.prod(variable.shape) for variable in published.variables),
-        casing=_CASING[card.casing.lower_case, card.casing.strip_accents],
-        activation=card.activation.function + ("" if card.activation.certainty == "known" else " (assumed)"),
+        casing=_CASING[card.casing.lower_case, card.casing.strip_accents] if card.casing else "cased",
+        activation=_activation(card, config.activation),
         licence=card.licence.id,
         weights=located(card),
     )
+
+
+def _activation(card: Card, computed: str) -> str:
+    if card.activation is None:
+        return computed.removeprefix("gelu_")
+    return card.activation.function + ("" if card.activation.certainty == "known" else " (assumed)")
 
 
 _CASING = {

@@ -143,15 +143,24 @@ class Card(_Closed):
     notes: tuple[Text, ...] = ()
     licence: Licence
     source: Origin
-    casing: Casing
-    activation: Activation
+    casing: Casing | None = None
+    """None where the architecture's tokenizer has one casing."""
+    activation: Activation | None = None
+    """None where the config says what is computed."""
     vocabulary: Vocabulary
-    config: Annotated[Mapping[Text, bool | int | float | str], Field(min_length=1)]
+    config: Annotated[Mapping[Text, bool | int | float | str | tuple[bool | int, ...]], Field(min_length=1)]
     deviations: tuple[Deviation, ...] = ()
-    spacy: Spacy
+    spacy: Spacy | None = None
+    """None where spaCy cannot hold the architecture."""
+
+    @model_validator(mode="after")
+    def _bert_says_more(self) -> Self:
+        if self.family == "bert" and None in (self.casing, self.activation, self.spacy):
+            raise ValueError("a BERT needs casing, activation and spacy")
+        return self
 
     @property
     def spare_rows(self) -> int:
         """Rows of the embedding table that no line of the published vocabulary names; usually 0."""
         rows = self.config.get("vocab_size", self.vocabulary.size)
-        return int(rows) - self.vocabulary.size
+        return (rows if isinstance(rows, int) else self.vocabulary.size) - self.vocabulary.size

@@ -17,14 +17,14 @@ from parity.families import FAMILIES, detect
 from parity.families import family as family_named
 from parity.models.cache import build_once, cache_limit, cache_root, evict, expanded, use
 from parity.models.library import card, card_names, nearest
-from parity.models.standin import Scale, digest, write_stand_in
+from parity.models.shapes import Scale
+from parity.models.standin import digest, write_stand_in
 
 if TYPE_CHECKING:
     from parity.models.schema import Card
 
 T = TypeVar("T")
 
-VOCABULARY = "vocab.txt"
 _MAX_CONFIG = 1 << 20
 
 
@@ -35,8 +35,10 @@ class Source:
     name: str
     family: str
     checkpoint: Path
-    config: Path
-    vocab: Path
+    config: Path | None
+    """None where the architecture's tensors tell enough."""
+    vocab: Path | None
+    """The first of its files; None where only the weights are wanted."""
     card: Card | None
     stand_in: bool
     note: str
@@ -51,6 +53,7 @@ def resolve(
     vocab: Path | None = None,
     family: str | None = None,
     rename: Mapping[str, str] | None = None,
+    tokenizer: bool = True,
 ) -> Source:
     """Find the model that `model` names.
 
@@ -62,6 +65,7 @@ def resolve(
         vocab: vocabulary file, if not beside the checkpoint.
         family: architecture, if the variables' names do not tell.
         rename: variables that the checkpoint holds under names of its own, new by old.
+        tokenizer: whether a vocabulary is wanted.
 
     Raises:
         ParityError: there is no such model, or parts of it are missing; everything missing at once.
@@ -71,7 +75,7 @@ def resolve(
     path = expanded(model)
     if not (_looks_like_path(model) or path.exists() or path.with_name(f"{path.name}.index").exists()):
         raise ParityError(f"{model} is neither a model card nor a checkpoint", remedy=nearest(model))
-    found = _beside(path, config, vocab, family=family, rename=rename or {})
+    found = _beside(path, config, vocab, family=family, rename=rename or {}, tokenizer=tokenizer)
     note = "" if scale == "full" else f"--scale {scale} is for stand-ins; this checkpoint is taken as it is"
     return Source(_slug(path, found[1]), *found, card=None, stand_in=False, note=note)
 
@@ -101,8 +105,8 @@ def _from_card(of: Card, scale: Scale, config: Path | None, vocab: Path | None) 
     if weights is not None and scale == "full":
         if weights.is_relative_to(cache_root()):
             use(cache_root() / "models" / of.name)
-        found = _beside(weights, config, vocab, family=of.family, rename={})
-        if config is None:
+        found = _beside(weights, config, vocab, family=of.family, rename={}, tokenizer=True)
+        if config is None and found[2] is not None:
             _check_config(found[2], of)
         return Source(of.name, *found, card=of, stand_in=False, note="")
     folder = stand_in_folder(of, scale)
@@ -110,13 +114,19 @@ def _from_card(of: Card, scale: Scale, config: Path | None, vocab: Path | None) 
         build_once(folder, lambda empty: write_stand_in(of, scale=scale, folder=empty))
         evict(cache_root(), cache_limit())
     note = f"weights absent; `parity fetch {of.name}`" if weights is None else f"stand-in by --scale {scale}"
-    found = _beside(folder, config, vocab, family=of.family, rename={})
+    found = _beside(folder, config, vocab, family=of.family, rename={}, tokenizer=True)
     return Source(of.name, *found, card=of, stand_in=True, note=note)
 
 
 def _beside(
-    path: Path, config: Path | None, vocab: Path | None, *, family: str | None, rename: Mapping[str, str]
-) -> tuple[str, Path, Path, Path]:
+    path: Path,
+    config: Path | None,
+    vocab: Path | None,
+    *,
+    family: str | None,
+    rename: Mapping[str, str],
+    tokenizer: bool,
+) -> tuple[str, Path, Path | None, Path | None]:
     """Family, checkpoint prefix, config and vocabulary of a checkpoint on disk."""
     problems = Problems("this model is not complete", where=path)
     opened = _attempt(problems, lambda: open_checkpoint(path))
@@ -127,16 +137,21 @@ def _beside(
         architecture = _attempt(problems, lambda: family_named(family) if family else detect(names, where=prefix))
     folder = path if opened is None and path.is_dir() else prefix.parent
     candidates = [architecture] if architecture else [family_named(name) for name in FAMILIES]
-    config_names = [name for candidate in candidates for name in candidate.config_names]
-    given = (_given(folder, "config", config, config_names), _given(folder, "vocab", vocab, [VOCABULARY]))
+    config_names = [(name,) for candidate in candidates for name in candidate.config_names]
+    vocabularies = [names for candidate in candidates for names in candidate.vocabulary_names]
+    found: list[Path | ParityError | None] = [
+        _given(folder, "config", config, config_names),
+        _given(folder, "vocab", vocab, vocabularies) if tokenizer or vocab else None,
+    ]
+    if config is None and isinstance(found[0], ParityError) and architecture is not None and architecture.infer:
+        found[0] = None
+    given = tuple(found)
     if opened is not None or any(isinstance(one, Path) for one in given):
         # Where nothing at all was found the place is wrong, and what else it lacks is no news.
         problems.extend(one for one in given if isinstance(one, ParityError))
     problems.raise_if_any()
-    found_config, found_vocab = given
     assert architecture is not None
-    assert isinstance(found_config, Path)
-    assert isinstance(found_vocab, Path)
+    found_config, found_vocab = (one if isinstance(one, Path) else None for one in given)
     return architecture.name, prefix, found_config, found_vocab
 
 
@@ -148,12 +163,15 @@ def _attempt(problems: Problems, step: Callable[[], T]) -> T | None:
         return None
 
 
-def _given(folder: Path, option: str, chosen: Path | None, names: Sequence[str]) -> Path | ParityError:
-    """The file that the option names, else the first of `names` in the folder, else what to say about it."""
+def _given(folder: Path, option: str, chosen: Path | None, sets: Sequence[tuple[str, ...]]) -> Path | ParityError:
+    """The file that the option names, else the first of the first whole set in the folder, else what to say."""
     if chosen is not None:
         return chosen if chosen.is_file() else ParityError(f"--{option}: there is no such file", where=chosen)
-    found = next((folder / name for name in names if (folder / name).is_file()), None)
-    return found or ParityError(f"no {' or '.join(names)} in {folder}", remedy=f"name it with --{option} FILE")
+    whole = (names for names in sets if all((folder / name).is_file() for name in names))
+    first = next(whole, None)
+    listed = dict.fromkeys(" with ".join(names) for names in sets)
+    remedy = f"name it with --{option} FILE"
+    return folder / first[0] if first else ParityError(f"no {' or '.join(listed)} in {folder}", remedy=remedy)
 
 
 def _check_config(path: Path, of: Card) -> None:

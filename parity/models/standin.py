@@ -13,59 +13,26 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from parity.checkpoints import write_bundle
+from parity.checkpoints import WRITERS
 from parity.families import family
 from parity.families.values import Config, Variable
 from parity.inputs.corpora import corpora
 from parity.inputs.normalise import words
 from parity.models.cache import whole
+from parity.models.shapes import SHAPES, Scale
+from parity.models.vocabularies import write_vocabulary
 from parity.models.vocabulary import build_vocabulary
 from parity.models.weights import draw, specs
 
 if TYPE_CHECKING:
     from parity.models.schema import Card
 
-Scale: TypeAlias = Literal["full", "small", "tiny"]
-
 RECIPE = 1
 """Raise it when any byte of a stand-in would change, so that caches build anew."""
 
 
-@dataclass(frozen=True)
-class _Shapes:
-    """How a family's stand-ins look: the head that was published, and what each scale overrides in the config."""
-
-    head: str
-    scales: Mapping[Scale, Mapping[str, int]]
-
-
-_SHAPES: Mapping[str, _Shapes] = {
-    "bert": _Shapes(
-        head="pretraining",
-        scales={
-            "full": {},
-            # More than ten layers: only then do layers taken in the order of their names' letters show.
-            "small": {
-                "num_hidden_layers": 12,
-                "hidden_size": 128,
-                "num_attention_heads": 4,
-                "intermediate_size": 512,
-                "max_position_embeddings": 512,
-                "vocab_size": 4000,
-            },
-            "tiny": {
-                "num_hidden_layers": 2,
-                "hidden_size": 32,
-                "num_attention_heads": 2,
-                "intermediate_size": 64,
-                "max_position_embeddings": 64,
-                "vocab_size": 1200,
-            },
-        },
-    )
-}
 _MOST_SPARE = 16
 """Rows without a line in the vocabulary that the small scales keep, where the published model has more."""
 
@@ -82,17 +49,18 @@ class Blueprint:
 
 def blueprint(card: Card, scale: Scale = "full") -> Blueprint:
     """Config and variables of a card's model; the published ones at full scale."""
-    architecture, shapes = family(card.family), _SHAPES[card.family]
+    architecture, shapes = family(card.family), SHAPES[card.family]
     name = architecture.config_names[0]
     raw = {**card.config, **shapes.scales[scale]}
-    config = architecture.read_config(raw, where=Path(name), activation=card.activation.function)
+    activation = card.activation.function if card.activation else None
+    config = architecture.read_config(raw, where=Path(name), activation=activation)
     head = next(head for head in architecture.all_heads if head.name == shapes.head)
     return Blueprint(name, raw, config, architecture.variables(config, head))
 
 
 def digest(card: Card, scale: Scale) -> str:
     """Twelve hex digits of everything a stand-in is made from: recipe, card, scale, corpora."""
-    shape = repr(sorted(_SHAPES[card.family].scales[scale].items()))
+    shape = repr(sorted(SHAPES[card.family].scales[scale].items()))
     parts = (str(RECIPE), card.model_dump_json(), scale, shape, *chain.from_iterable(corpora().values()))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
@@ -117,18 +85,11 @@ def write_stand_in(card: Card, *, scale: Scale, folder: Path) -> None:
     config_text = json.dumps(plan.raw, indent=2, sort_keys=True) + "\n"
     (folder / plan.config_name).write_text(config_text, encoding="utf-8")
     spare = card.spare_rows if scale == "full" else min(card.spare_rows, _MOST_SPARE)
-    casing = card.casing
-    tokens = build_vocabulary(
-        chain.from_iterable(corpora().values()),
-        words=partial(words, lower_case=casing.lower_case, strip_accents=casing.strip_accents),
-        special=card.vocabulary.special,
-        size=plan.config.vocab_size - spare,
-    )
-    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8", newline="\n")
+    _write_vocabulary(card, folder, plan.config.vocab_size - spare)
     slots = card.source.slots if scale != "full" else ()
-    tensors = specs(plan.variables, slots)
+    tensors = specs(plan.variables, slots, ordered=family(card.family).container != "bundle")
     values = draw(tensors, plan.variables, seed=f"{RECIPE}/{card.name}")
-    write_bundle(folder / card.source.prefix, tensors, values)
+    WRITERS[family(card.family).container](folder / card.source.prefix, tensors, values)
     note = {
         "card": card.name,
         "scale": scale,
@@ -137,3 +98,19 @@ def write_stand_in(card: Card, *, scale: Scale, folder: Path) -> None:
         "here though not published": sorted(card.source.absent),
     }
     (folder / "stand-in.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_vocabulary(card: Card, folder: Path, size: int) -> None:
+    kind, texts = family(card.family).tokenizer, chain.from_iterable(corpora().values())
+    if kind != "wordpiece":
+        write_vocabulary(kind, folder, texts, size=size, special=card.vocabulary.special)
+        return
+    casing = card.casing
+    assert casing is not None, "the schema demands a casing of BERT's cards"
+    tokens = build_vocabulary(
+        texts,
+        words=partial(words, lower_case=casing.lower_case, strip_accents=casing.strip_accents),
+        special=card.vocabulary.special,
+        size=size,
+    )
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8", newline="\n")

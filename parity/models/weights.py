@@ -29,8 +29,13 @@ _BLOCK = 1 << 21
 _THREADS = 2
 
 
-def specs(variables: Iterable[Variable], slots: Iterable[str]) -> list[TensorSpec]:
-    """What the checkpoint holds, sorted by name: the variables, `slots` beside each, and global_step. float32."""
+def specs(variables: Iterable[Variable], slots: Iterable[str], *, ordered: bool = False) -> list[TensorSpec]:
+    """What the checkpoint holds, sorted by name: the variables, `slots` beside each, and global_step. float32.
+
+    `ordered`: a container without names, in which the variables alone stand in their own order.
+    """
+    if ordered:
+        return [TensorSpec(variable.name, "float32", variable.shape) for variable in variables]
     ends = ("", *(f"/{slot}" for slot in slots))
     tensors = [TensorSpec(variable.name + end, "float32", variable.shape) for variable in variables for end in ends]
     return sorted([*tensors, _STEP], key=lambda spec: spec.name)

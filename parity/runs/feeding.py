@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from parity.families.base import Family
 from parity.families.values import Config
 from parity.inputs.batch import Batch, digest
 from parity.inputs.batches import Size, build_batches
+from parity.inputs.extras import limits_of
 from parity.inputs.files import read_inputs
 from parity.inputs.textfiles import read_texts
-from parity.inputs.wordpiece import Tokenizer
+from parity.inputs.tokenizers import Rules
 from parity.runs.options import RunOptions
 
 _SHIPPED_AREA = 256
 """Positions of the batches that the shipped graphs are run on: their vocabulary logits come for every position."""
 
 
-def batches_of(config: Config, tokenizer: Tokenizer, options: RunOptions) -> tuple[Batch, ...]:
-    """The batches that the options name.
+def batches_of(
+    family: Family, config: Config, tokenizer: Callable[[], Rules], options: RunOptions
+) -> tuple[Batch, ...]:
+    """The batches that the options name; a user's own need no tokenizer.
 
     Raises:
         ParityError: the user's inputs or texts do not fit this model.
     """
-    limits = {"positions": config.positions, "token_types": config.token_types}
     if options.inputs not in ("small", "large"):
-        return read_inputs(Path(options.inputs), vocab_size=config.vocab_size, **limits)
+        return read_inputs(Path(options.inputs), **limits_of(family, config))
     texts = read_texts(options.texts) if options.texts else None
     size: Size = "large" if options.inputs == "large" else "small"
-    return build_batches(tokenizer, size=size, texts=texts, **limits)
+    return build_batches(
+        tokenizer(),
+        positions=config.positions,
+        token_types=config.token_types,
+        masked=family.feeds.masked,
+        size=size,
+        texts=texts,
+    )
 
 
 def as_shipped(files: Sequence[Path], batches: Sequence[Batch]) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from parity.backends import RUNTIMES, Runtime
 from parity.backends.outcome import Outcome
 from parity.errors import MissingRuntime
+from parity.families import family
 from parity.inputs import strategies
 from parity.inputs.batch import Batch
 from parity.runs.answer import Answer
@@ -113,7 +114,12 @@ class _Search:
         """Search."""
         config, options = model.outline.config, model.options
         plan = Plan.of(options, EXAMPLES[options.profile]["states"], f"{model.outline.name}-{options.scale}")
-        limits = {"vocab_size": config.vocab_size, "positions": config.positions, "token_types": config.token_types}
+        limits = {
+            "vocab_size": config.vocab_size,
+            "positions": config.positions,
+            "token_types": config.token_types,
+        }
+        masked = family(model.outline.family).feeds.masked
         best: dict[str, tuple[Seen, Batch]] = {}
         counts: dict[str, dict[str, int]] = {row.name: {} for row in rows}
         strategies.require()
@@ -130,7 +136,7 @@ class _Search:
                         best[name] = (one, batch)
                 return {name: Look(one.broken, one.excess) for name, one in seen.items()}
 
-            found = hunt(strategies.batches(model.tokenizer, **limits), look, size=shorter, plan=plan)
+            found = hunt(strategies.batches(model.tokenizer, masked=masked, **limits), look, size=shorter, plan=plan)
             shown = {name: live.look(batch)[name] for name, batch in found.shortest.items() if name not in live.lost}
         return cls(model, plan, found, best, shown, counts, live.lost, live.unfit, dict(live.skips))
 

@@ -9,15 +9,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from parity.artifacts.tokenizer_files import write_tokenizer_files
 from parity.artifacts.tokenizer_ids import LIBRARIES, first_difference
+from parity.artifacts.tokenizers.wordpiece import write
 from parity.backends import RUNTIMES
 from parity.backends.live import Live, Lost
 from parity.errors import MissingRuntime
 from parity.inputs.batch import as_trace
 from parity.inputs.known import Known, applicable, explained, read_known
 from parity.inputs.strategies.rows import text_batch
-from parity.inputs.wordpiece import Tokenizer
+from parity.inputs.wordpiece import of_casing
 from parity.runs.model import ModelRun
 
 Ids = list[int]
@@ -155,9 +155,8 @@ def vanished(kind: str, entries: Sequence[Known]) -> list[str]:
         with tempfile.TemporaryDirectory(prefix="parity-") as place:
             folder = Path(place)
             vocabulary = entry.written(folder / "vocabulary.txt")
-            write_tokenizer_files(folder, vocabulary, entry.casing, positions=512)
-            casing = entry.casing
-            rules = Tokenizer(vocabulary, lower_case=casing.lower_case, strip_accents=casing.strip_accents)
+            rules = of_casing(vocabulary, entry.casing)
+            write(folder, rules, positions=512)
             with closing(LIBRARIES["tokenizers" if kind == "tokenizers" else "transformers"](folder)) as library:
                 got = tuple(library.ids([entry.witness])[0])
         ours = tuple(rules.ids(entry.witness))

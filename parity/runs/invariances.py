@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from parity.backends import Runtime
 from parity.backends.outcome import Outcome
 from parity.errors import BrokenParity
+from parity.families import family
 from parity.families.values import Tap
 from parity.inputs.batch import Batch, as_trace
 from parity.inputs.transforms import PADDING, Piece, Transform, alone, backwards, padded, restored, unchanged
@@ -27,7 +28,7 @@ from parity.measure.verdict import JUDGED
 from parity.runs.answer import Answer, Status
 from parity.runs.outline import REPEATED, THREADS, Case, invariances
 from parity.tensorfile import Array
-from parity.traces import TraceBatch, batch_path, read_batch, write_batch
+from parity.traces import TraceBatch, batch_path, exists, read_batch, write_batch
 
 if TYPE_CHECKING:
     from parity.runs.model import ModelRun
@@ -95,7 +96,7 @@ class Invariances:
         return {
             tap.name: [_pair(batch, tap, usual, pieces, answers, floor)]
             for tap in self._stations()
-            if tap.name not in other.unavailable
+            if tap.name not in other.unavailable and exists(tap.name, batch.arrays)
         }
 
     def _answered(self, outcome: Outcome, place: int, batch: Batch) -> TraceBatch:
@@ -117,7 +118,7 @@ class Invariances:
 
     def _plan(self, row: Runtime, batch: Batch) -> dict[str, tuple[Piece, ...]]:
         asked = invariances(row)
-        pad = self._model.tokenizer.vocab.ids.get("[PAD]", 0)
+        pad = self._model.tokenizer.pad
         return {
             name: partial(padded, pad=pad)(batch) if make is padded else make(batch)
             for name, make in _TRANSFORMS.items()
@@ -126,13 +127,20 @@ class Invariances:
 
     def _why_not(self, name: str, batch: Batch) -> str:
         rows, length = batch.arrays["input_ids"].shape
-        if name == "padding" and length + PADDING > self._model.outline.config.positions:
+        if name == "padding" and self._positioned and length + PADDING > self._model.outline.config.positions:
             return f"{batch.name} is as long as the model takes: it cannot be padded"
         return f"{batch.name} has one row" if rows < 2 and name in ("batch-size", "documents", "batch-order") else ""
 
+    @property
+    def _positioned(self) -> bool:
+        return family(self._model.outline.family).positioned
+
     def _stations(self) -> tuple[Tap, ...]:
-        """Values within layers may have an axis for the positions that are attended to, which padding makes longer."""
-        return tuple(tap for tap in self._model.outline.taps if tap.station != "fine")
+        """Values within layers may have an axis for the positions that are attended to, which padding makes longer.
+
+        What a memory holds moves on with every position that is fed, padding too.
+        """
+        return tuple(tap for tap in self._model.outline.taps if tap.station != "fine" and "M" not in tap.axes)
 
     def _batch(self, number: int) -> Batch:
         return self._model.batches[number]

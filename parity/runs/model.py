@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from parity.artifacts.proof import read_proof
-from parity.artifacts.source import Choices, understand
+from parity.artifacts.source import Choices, Understood, understand
 from parity.backends import Runtime
 from parity.backends.inprocess import InProcess
 from parity.backends.job import Job
@@ -20,7 +21,7 @@ from parity.events import EventLog
 from parity.families import family
 from parity.families.values import gelu_option
 from parity.inputs.batch import Batch, as_trace, digest
-from parity.inputs.wordpiece import Tokenizer
+from parity.inputs.tokenizers import Rules
 from parity.models import Source, resolve
 from parity.runs.building import Artifacts
 from parity.runs.feeding import as_shipped, batches_of
@@ -28,6 +29,7 @@ from parity.runs.invariances import Invariances
 from parity.runs.options import RunOptions
 from parity.runs.outline import Outline, outline_of
 from parity.runs.references import References
+from parity.runs.segments import segments
 from parity.runs.timekeeper import Timekeeper
 from parity.traces import batch_path, write_batch
 
@@ -58,12 +60,35 @@ class ModelRun:
         return found
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The source's rules over its vocabulary."""
+    def understood(self) -> Understood:
+        """What the source's parts say together; its checkpoint is closed.
+
+        Raises:
+            ParityError: they do not belong together.
+        """
         found = understand(self.source, Choices())
         found.checkpoint.close()
-        casing = found.casing
-        return Tokenizer(found.vocabulary, lower_case=casing.lower_case, strip_accents=casing.strip_accents)
+        return found
+
+    @cached_property
+    def tokenizer(self) -> Rules:
+        """The source's rules over its vocabulary.
+
+        Raises:
+            ParityError: the source has no vocabulary.
+        """
+        rules = self.understood.rules
+        if rules is None:
+            raise ParityError("no vocabulary to make inputs with", where=self.source.checkpoint, remedy="lay it beside")
+        return rules
+
+    @cached_property
+    def config_file(self) -> Path:
+        """The config as it is computed with: the source's file, and what its tensors tell."""
+        path = self.scratch / "config.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(dict(self.understood.config.raw)), encoding="utf-8")
+        return path
 
     @cached_property
     def batches(self) -> tuple[Batch, ...]:
@@ -73,7 +98,9 @@ class ModelRun:
             ParityError: the user's inputs or texts do not fit this model.
         """
         with self.times.stage("inputs", own=True):
-            return batches_of(self.outline.config, self.tokenizer, self.options)
+            architecture = family(self.outline.family)
+            built = batches_of(architecture, self.outline.config, lambda: self.tokenizer, self.options)
+            return built if self.options.inputs not in ("small", "large") else (*built, *segments(self))
 
     @cached_property
     def inputs_digest(self) -> str:
@@ -190,6 +217,7 @@ class ModelRun:
         settings: Mapping[str, str] | None = None,
         given: bool = False,
         module: str = "",
+        inputs_digest: str | None = None,
     ) -> Job:
         """A job on this model: of an artifact of that kind and options or, without one, of the checkpoint itself."""
         source, config = self.source, self.outline.config
@@ -203,7 +231,7 @@ class ModelRun:
             family=source.family,
             head=self.outline.head.name,
             artifact=folder or source.checkpoint.parent,
-            source={"checkpoint": str(source.checkpoint), "config": str(source.config), "activation": activation},
+            source={"checkpoint": str(source.checkpoint), "config": str(self.config_file), "activation": activation},
             taps=tuple(taps),
             inputs=tuple(inputs),
             out=out,
@@ -211,7 +239,11 @@ class ModelRun:
             batch_timeout_s=self.options.timeout_s,
             memory_limit=self.options.memory_limit,
             settings=dict(settings or {}),
-            meta={"model": source.name, "inputs": self.inputs_digest, "proof": proof.parity if proof else ""},
+            meta={
+                "model": source.name,
+                "inputs": inputs_digest or self.inputs_digest,
+                "proof": proof.parity if proof else "",
+            },
             given=given,
             module=module,
         )

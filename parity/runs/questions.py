@@ -14,6 +14,7 @@ from parity.artifacts.verify import verify
 from parity.backends import RUNTIMES, Runtime
 from parity.backends.outcome import Outcome
 from parity.errors import BrokenParity, MissingRuntime, ParityError
+from parity.families import family
 from parity.inputs.corpora import sentences
 from parity.runs import generated
 from parity.runs.answer import Answer
@@ -25,6 +26,10 @@ from parity.runs.store import missing_exporter
 
 def answer(case: Case, model: ModelRun, judging: Judging) -> Answer:
     """Answer one case; whatever a user can mend becomes a failing or skipped answer, never a traceback."""
+    row = RUNTIMES.get(case.backend)
+    cannot = family(model.outline.family).cannot.get(row.kind if row else case.backend)
+    if cannot is not None:
+        return Answer(case, "skip", cannot)
     try:
         return _ANSWERS[case.question](case, model, judging)
     except MissingRuntime as error:

@@ -222,7 +222,10 @@ class References:
             if trace.skipped is None:
                 oracle = read_batch(batch_path(self.oracle.traces, place)).taps
                 found |= {
-                    tap for tap in self.taps if tap not in trace.taps or trace.taps[tap].shape != oracle[tap].shape
+                    tap
+                    for tap in self.taps
+                    if (tap in oracle) != (tap in trace.taps)
+                    or (tap in oracle and trace.taps[tap].shape != oracle[tap].shape)
                 }
         return found
 

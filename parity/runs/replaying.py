@@ -13,7 +13,9 @@ from parity.backends import RUNTIMES, runtime
 from parity.backends.inprocess import InProcess
 from parity.errors import MissingRuntime, ParityError
 from parity.events import EventLog
+from parity.families import family
 from parity.inputs.check import check_batch
+from parity.inputs.extras import limits_of
 from parity.runs.casefile import CaseFile, read_case
 from parity.runs.generated_ids import Texts
 from parity.runs.generated_states import States
@@ -89,13 +91,7 @@ def _ids(model: ModelRun, case: CaseFile, path: Path) -> Replayed:
 
 def _states(model: ModelRun, case: CaseFile, path: Path) -> Replayed:
     config, row = model.outline.config, runtime(case.runtime)
-    batch = check_batch(
-        case.batch(),
-        vocab_size=config.vocab_size,
-        positions=config.positions,
-        token_types=config.token_types,
-        where=path,
-    )
+    batch = check_batch(case.batch(), **limits_of(family(model.outline.family), config), where=path)
     if row.kind != "source":
         model.artifact(row.kind, row.options)  # without it the runtime could not be told from a sound one
     with closing(States(model, [row])) as live:

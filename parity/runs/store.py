@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parity.checkpoints import fingerprint, open_checkpoint
 from parity.errors import ParityError
 from parity.models.cache import build_once, cache_root
 
@@ -32,10 +33,12 @@ _REFERENCES = {
 
 
 def source_digest(source: Source) -> str:
-    """SHA-256 over the checkpoint's index (which holds every tensor's CRC-32C), config and vocabulary."""
-    index = source.checkpoint.with_name(source.checkpoint.name + ".index")
+    """SHA-256 over what tells the checkpoint's tensors apart, config and vocabulary."""
     card = source.card.model_dump_json().encode() if source.card else b""
-    return _digest(path.read_bytes() for path in (index, source.config, source.vocab)) + _digest([card])[:8]
+    with open_checkpoint(source.checkpoint) as checkpoint:
+        told = fingerprint(checkpoint)
+    beside = [path.read_bytes() for path in (source.config, source.vocab) if path is not None]
+    return _digest([told.encode(), *beside]) + _digest([card])[:8]
 
 
 def artifact(source: Source, kind: str, build: Callable[[Path], None], *, form: str = "") -> Path:

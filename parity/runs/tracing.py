@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from parity.families import family
 from parity.families.base import Family
 from parity.families.values import Config, Head, gelu_option
 from parity.inputs.batch import Batch, as_trace, digest
+from parity.inputs.extras import limits_of
 from parity.inputs.files import read_inputs
 from parity.measure.aligned import input_trouble
 from parity.measure.floor import names
@@ -30,6 +32,9 @@ from parity.models import resolve
 from parity.runs.options import RunOptions
 from parity.runs.outline import selected
 from parity.traces import batch_path, batch_paths, read_batch, write_batch
+
+_OWN_SETTINGS = ("weights", "seeds", "restart")
+"""Settings of the references themselves; whatever else is set goes over the source's config."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def trace(
         backend: `oracle`, `torch:eager`, ..., or `floor`: what float32 rounding does, for `parity compare --floor`.
         precision: what the run shall claim; the runtime's own by default.
         taps: globs over tap names; by default every station.
-        settings: the runtime's own options.
+        settings: the runtime's own options; for a reference also flags over the config, such as `mem_len`.
         config: config file of a checkpoint, if not beside it.
         vocab: vocabulary of a checkpoint, if not beside it.
         choices: decisions about a checkpoint, such as its activation or head.
@@ -86,11 +91,13 @@ def trace(
     chosen = options or RunOptions()
     row = FLOOR if backend == FLOOR.name else runtime(backend)
     check_free(out, force=force)
-    found = _subject(subject, row, config=config, vocab=vocab, choices=choices or Choices())
+    own = {key: value for key, value in (settings or {}).items() if row.kind != "source" or key in _OWN_SETTINGS}
+    flags = {key: value for key, value in (settings or {}).items() if key not in own}
+    decided = choices or Choices()
+    decided = replace(decided, settings={**decided.settings, **flags})
+    found = _subject(subject, row, config=config, vocab=vocab, choices=decided)
     limits = found.config
-    batches = read_inputs(
-        inputs, vocab_size=limits.vocab_size, positions=limits.positions, token_types=limits.token_types
-    )
+    batches = read_inputs(inputs, **limits_of(found.family, limits))
     if all_positions:
         batches = tuple(map(_everywhere, batches))
     if given is not None:
@@ -106,7 +113,7 @@ def trace(
             family=found.family.name,
             head=found.head.name,
             artifact=found.artifact,
-            source=found.source,
+            source={**found.source, "config": str(_config_file(found, Path(scratch)))},
             taps=names(tap.name for tap in stations) if row is FLOOR else tuple(tap.name for tap in stations),
             module=row.module if row is FLOOR else "",
             inputs=_written(batches, Path(scratch)) if given is None else tuple(batch_paths(given)),
@@ -115,7 +122,7 @@ def trace(
             threads=chosen.threads,
             batch_timeout_s=chosen.timeout_s,
             memory_limit=chosen.memory_limit,
-            settings=dict(settings or {}),
+            settings=own,
             meta={"model": Path(subject).name, "inputs": digest(batches)},
         )
         outcome = _run(job, chosen)
@@ -136,11 +143,11 @@ def _raise_unless_ok(outcome: Outcome, row: Runtime) -> None:
 
 def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | None, choices: Choices) -> Subject:
     if row.kind == "source":
-        source = resolve(subject, config=config, vocab=vocab, family=choices.family)
-        understood = understand(source, choices)
+        source = resolve(subject, config=config, vocab=vocab, family=choices.family, tokenizer=False)
+        understood = understand(source, replace(choices, tokenizer=False))
         understood.checkpoint.close()
         activation = gelu_option(understood.config.activation) or ""
-        where = {"checkpoint": str(source.checkpoint), "config": str(source.config), "activation": activation}
+        where = {"checkpoint": str(source.checkpoint), "activation": activation}
         return Subject(source.checkpoint.parent, where, understood.family, understood.config, understood.head)
     folder = Path(subject)
     if row.kind == "pytorch" and not (folder / FILE).is_file():
@@ -161,6 +168,13 @@ def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | N
             "the proof names an unknown head", where=folder / FILE, got=proof.head, remedy="convert again"
         )
     return Subject(folder, {}, architecture, numbers, head)
+
+
+def _config_file(found: Subject, folder: Path) -> Path:
+    """The config as it is computed with, flags given by hand included, where a worker reads it."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(dict(found.config.raw)), encoding="utf-8")
+    return path
 
 
 def _check_given(given: Path, batches: tuple[Batch, ...], row: Runtime) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
 from parity.errors import Problems
-from parity.weights.operations import Copy, Operation
+from parity.weights.operations import Copy, Cut, Operation, Part, Row, Stacked
+from parity.weights.sharing import Merged, Same, Zeros
 
 BY_HAND = "dropped by --drop"
 _HOW = "--drop or --map decides by hand"
@@ -17,7 +18,11 @@ _HOW = "--drop or --map decides by hand"
 
 @dataclass(frozen=True)
 class Rule:
-    """`source` becomes `target` by `operation`; `{i}` in both stands for every layer."""
+    """`source` becomes `target` by `operation`; `{i}` in both stands for every layer.
+
+    `{i}` in the target alone: the source holds all layers stacked, and layer i is its row i; with `Same`, the source
+    holds one tensor for all layers, and each has a copy.
+    """
 
     source: str
     target: str
@@ -37,24 +42,31 @@ class Table:
     """All rules of one architecture and head, with its number of layers and what is dropped on purpose.
 
     `tied` maps a target name that shares another target's storage to that other name: it is never written.
+    `zeros` names sources that a checkpoint may lack, each with the target's shape: the target is then written as zeros.
     """
 
     rules: tuple[Rule, ...]
     layers: int
     drops: tuple[Drop, ...] = ()
     tied: tuple[tuple[str, str], ...] = ()
+    zeros: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def expanded(self) -> tuple[Rule, ...]:
         """One rule per tensor, layers in numeric order."""
-        rules: list[Rule] = []
-        for rule in self.rules:
-            if "{i}" in rule.source:
-                rules += [
-                    Rule(rule.source.format(i=i), rule.target.format(i=i), rule.operation) for i in range(self.layers)
-                ]
-            else:
-                rules.append(rule)
-        return tuple(rules)
+        return tuple(one for rule in self.rules for one in self._of_layers(rule))
+
+    def _of_layers(self, rule: Rule) -> tuple[Rule, ...]:
+        shared = isinstance(rule.operation, Same | Merged)
+        ends = ("{i}" in rule.source, "{i}" in rule.target)
+        if not any(ends):
+            return (rule,)
+        each: Mapping[tuple[bool, bool], Callable[[int], Operation]] = {
+            (True, True): lambda i: rule.operation,
+            (False, True): lambda i: Same(i, self.layers) if shared else Row(i, self.layers),
+            (True, False): lambda i: Merged(i, self.layers) if shared else Stacked(i, self.layers),
+        }
+        names = ((rule.source.format(i=i), rule.target.format(i=i), each[ends](i)) for i in range(self.layers))
+        return tuple(Rule(*one) for one in names)
 
     def inverted(self) -> Table:
         """The table that leads back: columns exchanged, operations inverted."""
@@ -110,46 +122,54 @@ def plan(
         return _nearest(name, known, other=other) if len(problems) < problems.limit else other
 
     renamed = rename or {}
-    rules: dict[str, Rule] = {}
-    produced: set[str] = set()
+    rules: dict[str, list[Rule]] = {}
+    ends = set[tuple[str, str]]()
     for rule in table.expanded():
-        if rule.source in rules or rule.target in produced:
+        # Of a whole each part is claimed, or produced, by itself.
+        part = rule.operation.name
+        claims = {(f"from {rule.source}", part if isinstance(rule.operation, Row | Cut | Same) else "")}
+        claims |= {(f"to {rule.target}", part if isinstance(rule.operation, Stacked | Part | Merged) else "")}
+        if claims & ends:
             problems.add(f"two rules claim {rule.source} or {rule.target}", remedy="mend the family's table")
-        rules[rule.source] = rule
-        produced.add(rule.target)
+        rules.setdefault(rule.source, []).append(rule)
+        ends |= claims
     for old in sorted(renamed.keys() - shapes.keys()):
         problems.add(f"--map names {old}, which the checkpoint does not hold", remedy=_nearest(old, shapes))
     for glob in drop:
         if not any(fnmatch.fnmatchcase(name, glob) for name in shapes):
             problems.add(f"--drop {glob} meets no variable", remedy=_nearest(glob, shapes, other="leave it out"))
     by_hand = tuple(Drop(glob, BY_HAND) for glob in drop)
-    moves: dict[str, Move] = {}
+    moves: dict[str, list[Move]] = {}
     dropped: list[tuple[str, str]] = []
     for name in sorted(shapes):
         known = _renamed(name, renamed)
-        claim = rules.get(known)
+        claimed = rules.get(known)
         reason = reason_to_drop(name, (), by_hand) or reason_to_drop(known, rules, table.drops)
-        if reason is not None or claim is None:
+        if reason is not None or claimed is None:
             if reason is None:
                 problems.add(f"unknown variable {name}", got=list(shapes[name]), remedy=hint(name, rules))
             else:
                 dropped.append((name, reason))
             continue
         if known in moves:
-            problems.add(f"{name} and {moves[known].source} both claim {known}", remedy="name one of them in --drop")
+            problems.add(f"{name} and {moves[known][0].source} both claim {known}", remedy="name one of them in --drop")
             continue
         try:
-            target_shape = claim.operation.shape(shapes[name])
+            moves[known] = [
+                Move(name, claim.target, claim.operation, shapes[name], claim.operation.shape(shapes[name]))
+                for claim in claimed
+            ]
         except ValueError as error:
             problems.add(f"{name}: {error}", remedy="the checkpoint belongs to another architecture")
-            continue
-        moves[known] = Move(name, claim.target, claim.operation, shapes[name], target_shape)
+    for source, shape in table.zeros:
+        if source not in moves:
+            moves[source] = [Move(source, rule.target, Zeros(), shape, shape) for rule in rules[source]]
     candidates = [name for name in shapes if name not in rules]
     for source in (source for source in rules if source not in moves):
         remedy = hint(source, candidates, other="--map OLD=NEW names a substitute")
         problems.add(f"missing variable {source}", remedy=remedy)
     problems.raise_if_any()
-    return Plan(tuple(moves[source] for source in rules), tuple(dropped))
+    return Plan(tuple(move for source in rules for move in moves[source]), tuple(dropped))
 
 
 def reason_to_drop(name: str, rules: Collection[str], drops: Sequence[Drop]) -> str | None:

@@ -14,7 +14,7 @@ from small_bert import CYRILLIC, ERF, VOCAB, write_source
 
 from parity.artifacts import Choices, convert_checkpoint
 from parity.artifacts.tokenizer_ids import LIBRARIES, first_difference, first_other_row
-from parity.artifacts.tokenizer_rules import normalizer, pre_tokenizer
+from parity.artifacts.tokenizers.wordpiece_rules import normalizer, pre_tokenizer
 from parity.errors import MissingRuntime, ParityError
 from parity.inputs.normalise import words
 from parity.inputs.wordpiece import Casing, Tokenizer, read_vocab

@@ -147,7 +147,7 @@ def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     def interrupted(*arguments: object, **options: object) -> tuple[Path, ...]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(standin, "write_bundle", interrupted)
+    monkeypatch.setitem(standin.WRITERS, "bundle", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build_stand_in(card("rubert"), scale="tiny", folder=tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -157,7 +157,7 @@ def test_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def full(*arguments: object, **options: object) -> tuple[Path, ...]:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(standin, "write_bundle", full)
+    monkeypatch.setitem(standin.WRITERS, "bundle", full)
     with pytest.raises(ParityError, match=r"out: cannot be written: No space left on device; free space") as caught:
         build_stand_in(card("rubert"), scale="tiny", folder=tmp_path / "out")
     assert "\n" not in str(caught.value)

@@ -169,7 +169,7 @@ def test_two_variables_for_one_name_are_refused() -> None:
     [
         (Rule("a", "x"), Rule("a", "y")),
         (Rule("a", "x"), Rule("b", "x")),
-        (Rule("layer_{i}", "same"), Rule("b", "y")),
+        (Rule("layer_{i}", "x.{i}"), Rule("layer_0", "y")),
     ],
 )
 def test_a_table_that_claims_twice_is_refused(rules: tuple[Rule, ...]) -> None:

@@ -133,6 +133,19 @@ class AdjointOps:
         value = self._plain.softmax(x.value, axis=axis)
         return self._note(value, (x,), lambda g: (value * (g - (g * value).sum(axis=axis, keepdims=True)),))
 
+    def log_softmax(self, x: Node, *, axis: int = -1) -> Node:
+        """X - max - log(sum(exp(x - max)))."""
+        value = self._plain.log_softmax(x.value, axis=axis)
+        return self._note(value, (x,), lambda g: (g - np.exp(value) * g.sum(axis=axis, keepdims=True),))
+
+    def sin(self, x: Node) -> Node:
+        """Sine."""
+        return self._note(np.sin(x.value), (x,), lambda g: (g * np.cos(x.value),))
+
+    def cos(self, x: Node) -> Node:
+        """Cosine."""
+        return self._note(np.cos(x.value), (x,), lambda g: (-g * np.sin(x.value),))
+
     def reshape(self, x: Node, shape: Sequence[int]) -> Node:
         """Same elements, another shape."""
         return self._note(x.value.reshape(tuple(shape)), (x,), lambda g: (g.reshape(x.value.shape),))
@@ -159,6 +172,33 @@ class AdjointOps:
         """x[:stop]."""
         key = (slice(stop),)
         return self._note(x.value[:stop], (x,), lambda g: (_scattered(g, x.value.shape, key),))
+
+    def concat(self, parts: Sequence[Node], *, axis: int) -> Node:
+        """One after the other."""
+        ends = np.cumsum([part.value.shape[axis] for part in parts])[:-1]
+        value = np.concatenate([part.value for part in parts], axis=axis)
+        return self._note(value, tuple(parts), lambda g: tuple(np.split(g, ends, axis=axis)))
+
+    def slice(self, x: Node, start: int, stop: int | None, *, axis: int) -> Node:
+        """A part of one axis."""
+        key: Any = (*[slice(None)] * (axis % x.value.ndim), slice(start, stop))
+        return self._note(x.value[key], (x,), lambda g: (_scattered(g, x.value.shape, key),))
+
+    def array(self, values: Any) -> Node:
+        """Fixed numbers."""
+        return Node(self._plain.array(values).astype(np.float64))
+
+    def within(self, ids: Any, low: int, high: int) -> Node:
+        """Without derivative."""
+        return Node(self._plain.within(_plain(ids), low, high).astype(np.float64))
+
+    def offset(self, ids: Any, low: int, high: int) -> Array:
+        """Whole numbers."""
+        return self._plain.offset(_plain(ids), low, high)
+
+    def differs(self, a: Any, b: Any) -> Node:
+        """Without derivative."""
+        return Node(self._plain.differs(_plain(a), _plain(b)).astype(np.float64))
 
     def shape(self, x: Any) -> tuple[int, ...]:
         """The shape."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from parity.backends.diagnosis.sample import Piece
 from parity.backends.diagnosis.station import Station
 from parity.backends.executors.numpy_ops import NumpyOps
 from parity.measure.floor import Floats
+from parity.ops import Ops
 from parity.tensorfile import Array
 from parity.traces import INPUTS
 
@@ -100,7 +101,7 @@ def _taped(station: Station, piece: Piece, ops: AdjointOps) -> tuple[AdjointOps,
     values: dict[str, Any] = {INPUTS + name: array for name, array in piece.inputs.items()}
     values |= {name: Node(piece.given[name].astype(np.float64)) for name in station.given}
     for stage in station.segment:
-        values.setdefault(stage.name, stage.fn(ops, *(values[need] for need in stage.needs)))
+        values.setdefault(stage.name, stage(cast("Ops", ops), values))
     return ops, values[station.tap]
 
 

@@ -36,7 +36,7 @@ def run(
     values, found = dict(fed), dict[str, Array]()
     for stage in stages:
         known = None if kept is None else kept.get(stage.name)
-        found[stage.name] = stage.fn(ops, *(values[need] for need in stage.needs)) if known is None else known
+        found[stage.name] = stage(ops, values) if known is None else known
         values.setdefault(stage.name, found[stage.name])
     return found
 
@@ -47,7 +47,7 @@ def scaled(stage: Stage, factor: float) -> Stage:
     def fn(ops: Ops, *values: Tensor) -> Tensor:
         return ops.mul(stage.fn(ops, *values), ops.constant(factor))
 
-    return Stage(stage.name, stage.needs, fn)
+    return stage.with_fn(fn)
 
 
 def noisy(

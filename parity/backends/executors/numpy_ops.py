@@ -122,6 +122,22 @@ class NumpyOps:
         exponentials /= exponentials.sum(axis=axis, keepdims=True)
         return exponentials
 
+    def log_softmax(self, x: Array, *, axis: int = -1) -> Array:
+        """X - max - log(sum(exp(x - max)))."""
+        shifted: Array = x - x.max(axis=axis, keepdims=True)
+        shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+        return shifted
+
+    def sin(self, x: Array) -> Array:
+        """Sine."""
+        value: Array = np.sin(x)
+        return value
+
+    def cos(self, x: Array) -> Array:
+        """Cosine."""
+        value: Array = np.cos(x)
+        return value
+
     def reshape(self, x: Array, shape: Sequence[int]) -> Array:
         """Same elements, another shape."""
         return x.reshape(tuple(shape))
@@ -147,6 +163,33 @@ class NumpyOps:
     def slice_rows(self, x: Array, stop: int) -> Array:
         """x[:stop]."""
         return x[:stop]
+
+    def concat(self, parts: Sequence[Array], *, axis: int) -> Array:
+        """One after the other."""
+        return np.concatenate(parts, axis=axis)
+
+    def slice(self, x: Array, start: int, stop: int | None, *, axis: int) -> Array:
+        """A part of one axis."""
+        part: Array = x[(*(slice(None),) * (axis % x.ndim), slice(start, stop))]
+        return part
+
+    def array(self, values: Sequence[Any] | Array) -> Array:
+        """Fixed numbers."""
+        return np.asarray(values, np.float64).astype(self._dtype)
+
+    def within(self, ids: Array, low: int, high: int) -> Array:
+        """1 where low <= id < high."""
+        return ((ids >= low) & (ids < high)).astype(self._dtype)
+
+    def offset(self, ids: Array, low: int, high: int) -> Array:
+        """Id - low, 0 outside."""
+        inside: Array = np.where((ids >= low) & (ids < high), ids - low, 0)
+        return inside
+
+    def differs(self, a: Array, b: Array) -> Array:
+        """1 where a != b."""
+        other: Array = np.not_equal(a, b).astype(self._dtype)
+        return other
 
     def shape(self, x: Array) -> tuple[int, ...]:
         """The shape."""

@@ -7,7 +7,7 @@ dense layer ends behind its bias, a norm or an activation where its stage ends, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -125,7 +125,7 @@ class RoundedOps(NumpyOps):
             rounds = self._everything or (self._has_product and not self._in_norm)
             return self._result(value) if rounds and (self._recipe.outputs or not output) else value
 
-        return Stage(stage.name, stage.needs, fn)
+        return stage.with_fn(fn)
 
     def weight(self, name: str) -> Array:
         """In the recipe's dtype where every result is; as a factor it may be rounded further."""
@@ -139,6 +139,24 @@ class RoundedOps(NumpyOps):
         """Exact, of the rounded table."""
         self._tables.add(name)
         return self.weight(name)[ids].astype(np.float32, copy=False)
+
+    def reshape(self, x: Array, shape: Sequence[int]) -> Array:
+        """A weight stays one in another shape."""
+        return self._same(x, super().reshape(x, shape))
+
+    def index(self, x: Array, position: int, *, axis: int) -> Array:
+        """A weight stays one without an axis of 1."""
+        taken = super().index(x, position, axis=axis)
+        return self._same(x, taken) if taken.size == x.size else taken
+
+    def _same(self, x: Array, other: Array) -> Array:
+        name = self._names.get(id(x))
+        if name is None:
+            return other
+        # Kept for good, so that no other array can be given its address.
+        kept = self._kept.setdefault((f"weight {other.shape}", name), other)
+        self._names[id(kept)] = name
+        return kept
 
     def matmul(self, a: Array, b: Array, *, transpose_b: bool = False) -> Array:
         """A product; with a weight, it is rounded when its bias has been added."""

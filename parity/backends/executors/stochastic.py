@@ -145,6 +145,23 @@ class StochasticOps:
         total = self._summed(exponentials.sum(axis=along, keepdims=True), squares, x.shape[along])
         return self._rounded(np.divide, exponentials, total)
 
+    def log_softmax(self, x: Array, *, axis: int = -1) -> Array:
+        """(x - max) - log(sum(exp(x - max))), each step with its own error."""
+        along = _inner(axis)
+        shifted = self._rounded(np.subtract, x, x.max(axis=along, keepdims=True))
+        exponentials = self._library(np.exp(shifted))
+        squares = np.sum(np.square(exponentials[0]), axis=axis, keepdims=True)
+        total = self._summed(exponentials.sum(axis=along, keepdims=True), squares, x.shape[along])
+        return self._rounded(np.subtract, shifted, self._library(np.log(total)))
+
+    def sin(self, x: Array) -> Array:
+        """A library function."""
+        return self._library(np.sin(x))
+
+    def cos(self, x: Array) -> Array:
+        """A library function."""
+        return self._library(np.cos(x))
+
     def reshape(self, x: Array, shape: Sequence[int]) -> Array:
         """Exact."""
         return x.reshape(len(x), *shape)
@@ -168,6 +185,33 @@ class StochasticOps:
     def slice_rows(self, x: Array, stop: int) -> Array:
         """Exact."""
         return x[:, :stop]
+
+    def concat(self, parts: Sequence[Array], *, axis: int) -> Array:
+        """Exact; parts without noise take as many lanes as the others."""
+        lanes = max(map(len, parts))
+        wide = [part if len(part) == lanes else np.repeat(part, lanes, axis=0) for part in parts]
+        return np.concatenate(wide, axis=_inner(axis))
+
+    def slice(self, x: Array, start: int, stop: int | None, *, axis: int) -> Array:
+        """Exact."""
+        return self._plain.slice(x, start, stop, axis=_inner(axis))
+
+    def array(self, values: Sequence[Any] | Array) -> Array:
+        """Exact."""
+        return self._plain.array(values)[None]
+
+    def within(self, ids: Array, low: int, high: int) -> Array:
+        """Exact."""
+        return self._plain.within(ids, low, high)
+
+    def offset(self, ids: Array, low: int, high: int) -> Array:
+        """Exact."""
+        return self._plain.offset(ids, low, high)
+
+    def differs(self, a: Array, b: Array) -> Array:
+        """Exact."""
+        left, right = (x.reshape(len(x), *(1,) * (max(a.ndim, b.ndim) - x.ndim), *x.shape[1:]) for x in (a, b))
+        return self._plain.differs(left, right)
 
     def shape(self, x: Array) -> tuple[int, ...]:
         """The shape without lanes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from parity.ops import Tensor
@@ -88,6 +89,18 @@ class TensorFlowOps:
         """exp(x - max) / sum."""
         return tf.nn.softmax(x, axis=axis)
 
+    def log_softmax(self, x: Tensor, *, axis: int = -1) -> Tensor:
+        """X - max - log(sum(exp(x - max)))."""
+        return tf.nn.log_softmax(x, axis=axis)
+
+    def sin(self, x: Tensor) -> Tensor:
+        """Sine."""
+        return tf.sin(x)
+
+    def cos(self, x: Tensor) -> Tensor:
+        """Cosine."""
+        return tf.cos(x)
+
     def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         """Same elements, another shape."""
         return tf.reshape(x, tuple(shape))
@@ -112,6 +125,30 @@ class TensorFlowOps:
         """x[:stop]."""
         return x[:stop]
 
+    def concat(self, parts: Sequence[Tensor], *, axis: int) -> Tensor:
+        """One after the other."""
+        return tf.concat(list(parts), axis=axis)
+
+    def slice(self, x: Tensor, start: int, stop: int | None, *, axis: int) -> Tensor:
+        """A part of one axis."""
+        return x[(*(slice(None),) * (axis % len(x.shape)), slice(start, stop))]
+
+    def array(self, values: Sequence[Any] | Array) -> Tensor:
+        """Fixed numbers."""
+        return tf.cast(tf.constant(np.asarray(values, np.float64)), self._dtype)
+
+    def within(self, ids: Tensor, low: int, high: int) -> Tensor:
+        """1 where low <= id < high."""
+        return self.cast((ids >= low) & (ids < high))
+
+    def offset(self, ids: Tensor, low: int, high: int) -> Tensor:
+        """Id - low, 0 outside."""
+        return tf.where((ids >= low) & (ids < high), ids - low, tf.zeros_like(ids))
+
+    def differs(self, a: Tensor, b: Tensor) -> Tensor:
+        """1 where a != b."""
+        return self.cast(tf.not_equal(a, b))
+
     def shape(self, x: Tensor) -> tuple[int, ...]:
         """The shape."""
         return tuple(x.shape)
@@ -122,6 +159,6 @@ class TensorFlowOps:
         return tf.constant(array)
 
     @staticmethod
-    def array(tensor: Tensor) -> Any:
+    def numpy(tensor: Tensor) -> Any:
         """A tensor as an array of the same dtype."""
         return tensor.numpy()

@@ -29,7 +29,7 @@ def walk(
             is returned: L_k on the runtime's own inputs to it (numerics.md, "Own error").
 
     Returns:
-        The wanted values, in the order of the stages.
+        The wanted values, in the order of the stages, but for those that are not there for this batch.
 
     Raises:
         ParityError: no stage has a wanted name, or the batch lacks an input that is needed.
@@ -38,18 +38,21 @@ def walk(
     chosen = needed(stages, wanted, given=handed_on)
     values = {INPUTS + name: tensor for name, tensor in inputs.items()} | dict(handed_on)
     uses = Counter(need for stage in chosen for need in stage.needs)
-    absent = sorted(need for need in uses if need.startswith(INPUTS) and need not in values)
+    required = {need for stage in chosen for need in stage.needs if need not in stage.optional}
+    absent = sorted(need for need in required if need.startswith(INPUTS) and need not in values)
     if absent:
         raise ParityError(
             f"the batch has no {', '.join(absent)}", got=", ".join(values), remedy="add the array to INPUTS"
         )
     kept: dict[str, Tensor] = {}
     for stage in chosen:
-        value = stage.fn(ops, *(values[need] for need in stage.needs))
+        value = stage(ops, values)
         for need in stage.needs:
             uses[need] -= 1
             if not uses[need]:
                 values.pop(need, None)
+        if value is None:
+            continue
         if uses[stage.name] and stage.name not in handed_on:
             values[stage.name] = value
         if stage.name in wanted:

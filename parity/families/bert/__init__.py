@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parity.families.base import Family
-from parity.families.bert.config import layers, misfits, read_config, target_config, unread_keys
+from parity.families.bert.config import layers, misfits, read_config, source_config, target_config, unread_keys
 from parity.families.bert.heads import ALL_HEADS, fine_taps, has_labels, heads, labels, recognises, taps
 from parity.families.bert.hypotheses import SUSPECTS
 from parity.families.bert.reference import stages
@@ -13,6 +13,9 @@ from parity.families.bert.variables import variables
 FAMILY = Family(
     name="bert",
     config_names=("bert_config.json", "config.json"),
+    vocabulary_names=(("vocab.txt",),),
+    tokenizer="wordpiece",
+    prefix="bert_model.ckpt",
     recognises=recognises,
     read_config=read_config,
     all_heads=ALL_HEADS,
@@ -30,5 +33,6 @@ FAMILY = Family(
     fine_taps=fine_taps,
     stages=stages,
     target_config=target_config,
+    source_config=source_config,
     suspects=SUSPECTS,
 )

@@ -137,6 +137,16 @@ def target_config(config: Config, head: Head, *, labels: int, special: Mapping[s
     return dict(sorted(written.items()))
 
 
+def source_config(config: Config) -> dict[str, Any]:
+    """bert_config.json for these numbers; an epsilon of its own only where it is not the original's."""
+    return {
+        **{key: config.raw[key] for key in _RATES if key in config.raw},
+        **{key: getattr(config, field) for key, field in sorted(_SIZES.items())},
+        **({"layer_norm_eps": config.epsilon} if config.epsilon != EPSILON else {}),
+        "hidden_act": "gelu" if config.activation.startswith("gelu") else config.activation,
+    }
+
+
 # Which axis of which variable each size is read off; the original creates all of them.
 _FIT = (
     ("vocab_size", "bert/embeddings/word_embeddings", 0),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from parity.errors import MissingRuntime
 from parity.inputs.batch import Batch
+from parity.inputs.tokenizers import Rules
 from parity.inputs.vocabulary import Vocabulary
-from parity.inputs.wordpiece import Tokenizer
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -59,7 +59,7 @@ def vocabulary_texts(vocabulary: Vocabulary, *, longest: int = 400) -> SearchStr
 
 
 def batches(
-    tokenizer: Tokenizer, *, vocab_size: int, positions: int, token_types: int, rows: int = 3
+    tokenizer: Rules, *, vocab_size: int, positions: int, token_types: int, masked: bool = True, rows: int = 3
 ) -> tuple[tuple[int, SearchStrategy[Batch]], ...]:
     """Batches of every kind, each with its share of a search.
 
@@ -70,7 +70,8 @@ def batches(
         tokenizer: the source's.
         vocab_size: rows of the embedding table.
         positions: rows of the position table.
-        token_types: rows of the token type table.
+        token_types: rows of the token type table; 0 = there is none.
+        masked: has the architecture an attention mask?
         rows: most rows of a batch.
 
     Raises:
@@ -83,14 +84,14 @@ def batches(
     edges = (len(vocabulary.tokens) - 1, *(vocabulary.ids[name] for name in _OFTEN if name in vocabulary.ids))
 
     def ids(lengths: SearchStrategy[int], most: int) -> SearchStrategy[Batch]:
-        return raw(lengths, vocab_size=vocab_size, token_types=token_types, edges=edges, rows=most)
+        return raw(lengths, vocab_size=vocab_size, token_types=token_types, edges=edges, rows=most, masked=masked)
 
     def texts(*, pairs: bool) -> SearchStrategy[Batch]:
         return of_texts(tokenizer, positions=positions, token_types=token_types, rows=rows, pairs=pairs)
 
     return (
         (6, texts(pairs=False)),
-        (2, texts(pairs=True)),
+        *(((2, texts(pairs=True)),) if tokenizer.pairs else ()),
         (1, ids(shortest(positions), rows)),
         (2, ids(usual(positions), rows)),
         (1, ids(longest(positions), 1)),

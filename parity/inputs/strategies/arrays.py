@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from parity.inputs.batch import Batch
 from parity.inputs.strategies.rows import batch_of, text_batch
 from parity.inputs.strategies.writing import mixed, weighted
-from parity.inputs.wordpiece import Tokenizer
+from parity.inputs.tokenizers import Rules
 from parity.tensorfile import Array
 
 MASKS = ("full", "right", "left", "holed")
@@ -33,9 +33,7 @@ def usual(positions: int) -> st.SearchStrategy[int]:
     return st.integers(1, min(_COMMON, positions))
 
 
-def of_texts(
-    tokenizer: Tokenizer, *, positions: int, token_types: int, rows: int, pairs: bool
-) -> st.SearchStrategy[Batch]:
+def of_texts(tokenizer: Rules, *, positions: int, token_types: int, rows: int, pairs: bool) -> st.SearchStrategy[Batch]:
     """Rows `[CLS] text [SEP]`, or with a second text, which may be empty, padded on the right."""
     short = mixed(tokenizer.vocab, longest=min(_COMMON, positions) * 2 // 3)
     line = weighted((15, short), (1, mixed(tokenizer.vocab, longest=400)))
@@ -45,9 +43,19 @@ def of_texts(
 
 
 def raw(
-    lengths: st.SearchStrategy[int], *, vocab_size: int, token_types: int, edges: Sequence[int], rows: int
+    lengths: st.SearchStrategy[int],
+    *,
+    vocab_size: int,
+    token_types: int,
+    edges: Sequence[int],
+    rows: int,
+    masked: bool = True,
 ) -> st.SearchStrategy[Batch]:
-    """Any ids, segments and masks; `edges` are ids that are drawn often, beside 0 and the table's last."""
+    """Any ids, segments and masks; `edges` are ids that are drawn often, beside 0 and the table's last.
+
+    Without a mask, padding is on the right.
+    """
+    kinds = MASKS if masked else MASKS[:2]
     often = sorted({0, vocab_size - 1, *edges})
     identity = st.one_of(st.integers(0, vocab_size - 1), st.sampled_from(often))
 
@@ -58,9 +66,11 @@ def raw(
         seedlings = [draw(st.lists(identity, min_size=1, max_size=min(length, _COMMON))) for _ in range(count)]
         ids = np.stack([_repeated(np.array(drawn, np.int64), length, vocab_size) for drawn in seedlings])
         masks, cuts = zip(
-            *(draw(st.tuples(st.sampled_from(MASKS), st.integers(0, length - 1))) for _ in range(count)), strict=True
+            *(draw(st.tuples(st.sampled_from(kinds), st.integers(0, length - 1))) for _ in range(count)), strict=True
         )
-        types = np.stack([_segments(draw(st.integers(0, length)), length, token_types) for _ in range(count)])
+        types = None
+        if token_types:
+            types = np.stack([_segments(draw(st.integers(0, length)), length, token_types) for _ in range(count)])
         mask = np.stack([_mask(kind, cut, length) for kind, cut in zip(masks, cuts, strict=True)])
         return batch_of(ids.astype(np.int32), mask, types, texts=None, shown=(), kind="generated ids")
 

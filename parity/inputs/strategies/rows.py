@@ -7,22 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from parity.inputs.batch import Batch, spread_positions
-from parity.inputs.wordpiece import Encoded, Tokenizer
+from parity.inputs.tokenizers import Rules
+from parity.inputs.wordpiece import Encoded
 from parity.tensorfile import Array
 
 
-def text_batch(
-    tokenizer: Tokenizer, found: Sequence[tuple[str, str | None]], positions: int, token_types: int
-) -> Batch:
+def text_batch(tokenizer: Rules, found: Sequence[tuple[str, str | None]], positions: int, token_types: int) -> Batch:
     """A batch of texts, or of pairs where the second is not None.
 
     Texts too long for the model lose their ends, and then no text gives these ids.
     """
     rows = [tokenizer.encode(text, pair, max_length=positions) for text, pair in found]
-    fits = all(pair is None and len(tokenizer.ids(text)) <= positions - 2 for text, pair in found)
+    fits = all(pair is None and len(tokenizer.ids(text)) <= positions - tokenizer.added for text, pair in found)
     shown = tuple(text if pair is None else f"{text} [SEP] {pair}" for text, pair in found)
     texts = tuple(text for text, _ in found) if fits else None
-    return _assembled(rows, texts, shown, tokenizer.vocab.ids.get("[PAD]", 0), token_types)
+    return _assembled(rows, texts, shown, tokenizer.pad, token_types)
 
 
 def _assembled(
@@ -34,18 +33,18 @@ def _assembled(
     for number, row in enumerate(rows):
         at = slice(0, len(row.input_ids))
         ids[number, at], mask[number, at] = row.input_ids, 1
-        types[number, at] = np.minimum(row.token_type_ids, token_types - 1)
-    return batch_of(ids, mask, types, texts=texts, shown=shown, kind="generated text")
+        types[number, at] = np.minimum(row.token_type_ids, max(token_types - 1, 0))
+    return batch_of(ids, mask, types if token_types else None, texts=texts, shown=shown, kind="generated text")
 
 
 def batch_of(
-    ids: Array, mask: Array, types: Array, *, texts: tuple[str, ...] | None, shown: Sequence[str], kind: str
+    ids: Array, mask: Array, types: Array | None, *, texts: tuple[str, ...] | None, shown: Sequence[str], kind: str
 ) -> Batch:
     """Arrays as a batch, the vocabulary's logits at the usual positions."""
     arrays = {
         "input_ids": ids,
         "attention_mask": mask,
-        "token_type_ids": types,
+        **({} if types is None else {"token_type_ids": types}),
         "logit_positions": spread_positions(mask),
     }
     return Batch("generated", arrays, texts, tuple(shown), kind)

@@ -2,7 +2,7 @@
 
 The original's longest word is 200 characters where the libraries default to 100, and its casing lives in the caller's
 flags, not in the checkpoint: both are written out in every file that could otherwise fall back on a default.
-What is a word is told by `parity.artifacts.tokenizer_rules`.
+What is a word is told by `parity.artifacts.tokenizers.wordpiece_rules`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from parity.artifacts.tokenizer_rules import normalizer, pre_tokenizer
-from parity.inputs.wordpiece import Casing, Vocabulary
+from parity.artifacts.tokenizers.wordpiece_rules import normalizer, pre_tokenizer
+from parity.inputs.wordpiece import Casing, Tokenizer
 
 LONGEST_WORD = 200
 SPECIAL = {
@@ -26,15 +26,18 @@ SPECIAL = {
 }
 
 
-def write_tokenizer_files(folder: Path, vocabulary: Vocabulary, casing: Casing, *, positions: int) -> None:
+FILES = ("vocab.txt",)
+
+
+def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
     """Write vocab.txt (as it was, byte for byte), tokenizer.json, tokenizer_config.json, special_tokens_map.json.
 
     Args:
         folder: where to write.
-        vocabulary: the source's.
-        casing: whether to lower-case and to strip accents.
+        rules: the source's vocabulary, and whether to lower-case and to strip accents.
         positions: the longest sequence, `model_max_length`.
     """
+    vocabulary, casing = rules.vocab, Casing(rules.lower_case, rules.strip_accents, rules.evidence)
     shutil.copyfile(vocabulary.path, folder / "vocab.txt")
     _write(folder / "tokenizer.json", _fast(vocabulary.ids, casing))
     _write(folder / "tokenizer_config.json", _config(vocabulary.ids, casing, positions))

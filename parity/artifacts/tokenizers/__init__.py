@@ -1,0 +1,61 @@
+"""The tokenizer files of a Hugging Face directory: one module per kind of rules."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+
+from parity.errors import ParityError
+from parity.inputs.tokenizers import Rules
+
+KINDS: Mapping[str, str] = {
+    "wordpiece": "parity.artifacts.tokenizers.wordpiece",
+    "byte-bpe": "parity.artifacts.tokenizers.byte_bpe",
+    "bpe": "parity.artifacts.tokenizers.gpt_bpe",
+    "words": "parity.artifacts.tokenizers.words",
+    "sentencepiece": "parity.artifacts.tokenizers.sentencepieces",
+}
+"""Modules with `write(folder, rules, *, positions)`, and `FILES`: the source's own files, as they are kept beside."""
+
+
+def write_tokenizer(kind: str, folder: Path, rules: Rules, *, positions: int) -> None:
+    """Write the source's vocabulary files as they were, and those that make the libraries follow its rules.
+
+    Args:
+        kind: of the rules.
+        folder: where to write.
+        rules: the source's.
+        positions: the longest sequence, `model_max_length`.
+    """
+    write: Callable[..., None] = import_module(KINDS[kind]).write
+    write(folder, rules, positions=positions)
+
+
+def vocabulary_files(kind: str) -> tuple[str, ...]:
+    """Names of the source's vocabulary files in a converted directory."""
+    names: tuple[str, ...] = import_module(KINDS[kind]).FILES
+    return names
+
+
+def copy_vocabulary(kind: str, pytorch: Path, folder: Path) -> None:
+    """Copy the vocabulary files back from a converted directory; a conversion without a tokenizer has none.
+
+    Raises:
+        ParityError: some of them are missing.
+    """
+    names = vocabulary_files(kind)
+    missing = [name for name in names if not (pytorch / name).is_file()]
+    if missing and not (len(missing) == len(names) and _without_tokenizer(pytorch)):
+        remedy = "save its tokenizer there"
+        raise ParityError(f"no {', '.join(missing)} in the Hugging Face directory", where=pytorch, remedy=remedy)
+    for name in names:
+        if name not in missing:
+            shutil.copyfile(pytorch / name, folder / name)
+
+
+def _without_tokenizer(pytorch: Path) -> bool:
+    from parity.artifacts.proof import FILE, read_proof
+
+    return (pytorch / FILE).is_file() and not read_proof(pytorch).casing
