@@ -53,10 +53,16 @@ def opened(kind: str, path: Path, *, inner: tuple[str, ...] = ()) -> Run:
     model = openvino.Core().read_model(path)
     names = [result.get_friendly_name() for result in model.get_results()]
     ports = {name: port for op in model.get_ordered_ops() for port in op.outputs() for name in port.get_names()}
-    model.add_results([openvino.opset13.result(ports[name]) for name in inner])
+    shipped = {name for port in model.outputs for name in port.get_names()}
+    model.add_outputs([ports[name] for name in inner if name not in shipped])
     exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     compiled = openvino.compile_model(model, "CPU", exact)
-    return lambda inputs: dict(zip([*names, *inner], compiled(dict(inputs)).to_tuple(), strict=True))
+
+    def run(inputs: Arrays) -> dict[str, np.ndarray]:
+        results = compiled(dict(inputs))
+        return {name: results[name] for name in (*names, *inner)}
+
+    return run
 
 
 def _onnx(path: Path, inner: tuple[str, ...]) -> Run:
