@@ -47,6 +47,8 @@ def workshop(stand_ins: dict[str, Source], tmp_path: Path) -> Path:
     vocab = cased.vocab.read_text(encoding="utf-8").splitlines()
     tensors = arrays("classifier", config=config)
     write_source(tmp_path / "my-classifier", "classifier", config=config, vocab=vocab, tensors=tensors)
+    told = {"bert_config_path": "my-classifier/bert_config.json", "bert_model_class": "BertForTokenClassification"}
+    (tmp_path / "converter_config.json").write_text(json.dumps(told))
     (tmp_path / "my-sentences.txt").write_text("\n".join(sentences()[:12]) + "\n", encoding="utf-8")
     ids = np.random.default_rng(4).integers(0, config["vocab_size"], (3, 20), dtype=np.int32)
     (tmp_path / "INPUTS").mkdir()
