@@ -75,6 +75,7 @@ RUNTIMES: Mapping[str, Runtime] = {
         Runtime("tensorflow", f"{_HERE}.tensorflow", ("tensorflow",), "tensorflow", "source", "float32"),
         Runtime("tensorflow:f64", f"{_HERE}.tensorflow", ("tensorflow",), "tensorflow", "source", "float64", False),
         Runtime("tensorflow:numpy", f"{_HERE}.oracle", _NUMPY, "", "source", "float32", False),
+        Runtime("metagraph", f"{_HERE}.metagraph", ("tensorflow",), "tensorflow", "source", "float32", False),
         Runtime("torch:eager", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "float32"),
         Runtime("torch:sdpa", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "float32"),
         Runtime("torch:bf16", f"{_HERE}.torch", _TORCH, "torch", "pytorch", "bfloat16", False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -42,11 +43,30 @@ def convert(
     drop: Annotated[list[str] | None, typer.Option(help="leave variables behind, by glob; repeatable")] = None,
     map: Annotated[list[str] | None, typer.Option(help="OLD=NEW variable name; repeatable")] = None,  # noqa: A002
     set: Annotated[list[str] | None, typer.Option(help="KEY=VALUE over the config; repeatable")] = None,  # noqa: A002
+    from_graph: Annotated[
+        bool, typer.Option("--from-graph", help="OpenVINO: the authors' own graph, from CHECKPOINT's .meta or a .pb")
+    ] = False,
+    input: Annotated[  # noqa: A002
+        Text, typer.Option("--input", help="with --from-graph: name[:port][{type}][[shape]], comma separated")
+    ] = None,
+    output: Annotated[Text, typer.Option("--output", help="with --from-graph: name[:port], comma separated")] = None,
     force: Annotated[bool, typer.Option("--force", help="replace OUT")] = False,
 ) -> None:
     """Convert a checkpoint and write the proof beside it."""
     from parity.artifacts import Choices, convert_checkpoint
 
+    if from_graph:
+        given = (family, config, vocab, head, activation, lower_case, strip_accents, name, lang, drop, map)
+        if to != "openvino" or format != "safetensors" or any(option is not None for option in given):
+            raise ParityError(
+                "--from-graph takes the graph as it is",
+                expected="--to openvino, and of other options --input, --output, --compress, --set graph=FILE, --force",
+                remedy="leave the others out",
+            )
+        _from_graph(checkpoint, out, input, output, compress, pairs("--set", set), force)
+        return
+    if input is not None or output is not None:
+        raise ParityError("--input and --output name nodes of a graph", remedy="add --from-graph")
     choices = Choices(
         family=family,
         head=head,
@@ -76,6 +96,28 @@ def convert(
         typer.echo(f"assumed: {assumption}", err=True)
     dropped = f", {len(proof.dropped)} left behind" if proof.dropped else ""
     typer.echo(f"{out}: {len(proof.tensors)} tensors{dropped}, proof in conversion.json")
+
+
+def _from_graph(
+    source: str, out: Path, inputs: Text, outputs: Text, compress: Text, settings: Mapping[str, str], force: bool
+) -> None:
+    from parity.artifacts.tfgraph.convert import convert_graph
+
+    unknown = sorted(settings.keys() - {"graph"})
+    if unknown:
+        raise ParityError(f"--from-graph has no setting {unknown[0]}", expected="graph=FILE", remedy="mend --set")
+    graph = Path(settings["graph"]) if "graph" in settings else None
+    proof = convert_graph(
+        checkpoint_path(source), out, inputs=inputs, outputs=outputs, graph=graph, compress=compress, force=force
+    )
+    for line in proof.assumptions:
+        typer.echo(f"note: {line}", err=True)
+    for name, spelt in proof.notes["inputs"].items():
+        typer.echo(f"input {name}: {spelt}")
+    for name in proof.notes["outputs"]:
+        typer.echo(f"output {name}")
+    folded = f", {len(proof.notes['folded'])} folded away" if proof.notes["folded"] else ""
+    typer.echo(f"{out}: {len(proof.tensors)} variables found in the IR{folded}, proof in conversion.json")
 
 
 def verify(
