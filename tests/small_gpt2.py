@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from parity.checkpoints import write_bundle
+from parity.families.gpt2 import FAMILY
+from parity.families.values import Config
 from parity.tensorfile import Array, TensorSpec
 
+EPSILON = float(np.finfo(np.float32).eps)
+LAYERS = 4
+"""Of the golden."""
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "goldens" / "gpt2"
 CONFIG: dict[str, Any] = {"n_vocab": 300, "n_ctx": 12, "n_embd": 8, "n_head": 2, "n_layer": 2}
 
@@ -70,3 +76,44 @@ def write_source(folder: Path, tensors: dict[str, Array] | None = None, config: 
     write_bundle(folder / "model.ckpt", specs, found.values())
     (folder / "hparams.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
+
+
+def read(raw: Mapping[str, Any]) -> Config:
+    return FAMILY.read_config(raw, where=Path("hparams.json"))
+
+
+def golden(prefix: str = "") -> dict[str, Array]:
+    """What the original computed, by tap; with "cont_" for what followed the past."""
+    kept = np.load(GOLDEN / "golden.npz")
+    found = {"embeddings": kept[f"{prefix}embedding_output"], "final_norm": kept[f"{prefix}ln_f"]}
+    found["logits.lm"] = kept[f"{prefix}logits"]
+    for i in range(LAYERS):
+        found[f"layer.{i}"] = kept[f"{prefix}layer_{i}"]
+        for at, part in enumerate(("key", "value")):
+            found[f"past.{i}.{part}"] = kept[f"{prefix}present"][:, i, at]
+    return found
+
+
+def fed(prefix: str = "") -> dict[str, Array]:
+    kept = np.load(GOLDEN / "golden.npz")
+    ids = kept[f"{prefix}input_ids"]
+    inputs = {"input_ids": ids, "logit_positions": np.tile(np.arange(ids.shape[1]), (len(ids), 1))}
+    if prefix:
+        inputs |= {
+            f"past.{i}.{part}": kept["past"][:, i, at]
+            for i in range(LAYERS)
+            for at, part in enumerate(("key", "value"))
+        }
+    return inputs
+
+
+def noise(ours: Array, theirs: Array) -> tuple[float, float]:
+    """rms and max of the deviation, in roundings."""
+    deviation = ours.astype(np.float64) - theirs
+    size = np.sqrt(np.mean(theirs.astype(np.float64) ** 2))
+    return float(np.sqrt(np.mean(deviation**2)) / size / EPSILON), float(np.abs(deviation).max() / size / EPSILON)
+
+
+def apart(ours: Array, theirs: Array) -> float:
+    """Largest deviation in units of the tap's size: without a norm between blocks the states grow to rms 4 and more."""
+    return noise(ours, theirs)[1] * EPSILON

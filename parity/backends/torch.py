@@ -76,6 +76,9 @@ class Torch:
         model = self._model if heads else self._model.base_model
         lowered = torch.autocast("cpu", torch.bfloat16, enabled=self._variant == "autocast")
         with ExitStack() as hooks, torch.inference_mode(), lowered:
+            # Narrowed first: what a module is fed is kept as it is then.
+            for narrowed in {id(m): m for s in self._stations.values() if (m := s.narrowed) is not None}.values():
+                hooks.callback(narrowed.register_forward_pre_hook(partial(_gather, positions)).remove)
             for tap, station in self._stations.items():
                 if station.module is not None and station.input:
                     handle = station.module.register_forward_pre_hook(partial(_keep_input, found, tap))
@@ -83,8 +86,6 @@ class Torch:
                 elif station.module is not None:
                     handle = station.module.register_forward_hook(partial(_keep, found, tap))
                     hooks.callback(handle.remove)
-            for narrowed in {id(m): m for s in self._stations.values() if (m := s.narrowed) is not None}.values():
-                hooks.callback(narrowed.register_forward_pre_hook(partial(_gather, positions)).remove)
             answer = model(
                 **arguments,
                 output_hidden_states=any(station.field == "hidden_states" for station in self._stations.values()),

@@ -10,11 +10,10 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from small_gpt2 import CONFIG, GOLDEN, arrays, write_source
+from small_gpt2 import CONFIG, GOLDEN, LAYERS, apart, arrays, fed, golden, noise, read, write_source
 
 from parity.backends.executors.numpy_ops import NumpyOps
 from parity.backends.executors.walk import walk
@@ -24,38 +23,6 @@ from parity.families.gpt2 import FAMILY as GPT2
 from parity.families.gpt2.heads import LM, NONE
 from parity.families.values import Config, Head
 from parity.tensorfile import Array
-
-EPSILON = float(np.finfo(np.float32).eps)
-LAYERS = 4
-
-
-def read(raw: Mapping[str, Any]) -> Config:
-    return GPT2.read_config(raw, where=Path("hparams.json"))
-
-
-def golden(prefix: str = "") -> dict[str, Array]:
-    """What the original computed, by tap; with "cont_" for what followed the past."""
-    kept = np.load(GOLDEN / "golden.npz")
-    found = {"embeddings": kept[f"{prefix}embedding_output"], "final_norm": kept[f"{prefix}ln_f"]}
-    found["logits.lm"] = kept[f"{prefix}logits"]
-    for i in range(LAYERS):
-        found[f"layer.{i}"] = kept[f"{prefix}layer_{i}"]
-        for at, part in enumerate(("key", "value")):
-            found[f"past.{i}.{part}"] = kept[f"{prefix}present"][:, i, at]
-    return found
-
-
-def fed(prefix: str = "") -> dict[str, Array]:
-    kept = np.load(GOLDEN / "golden.npz")
-    ids = kept[f"{prefix}input_ids"]
-    inputs = {"input_ids": ids, "logit_positions": np.tile(np.arange(ids.shape[1]), (len(ids), 1))}
-    if prefix:
-        inputs |= {
-            f"past.{i}.{part}": kept["past"][:, i, at]
-            for i in range(LAYERS)
-            for at, part in enumerate(("key", "value"))
-        }
-    return inputs
 
 
 def forward(
@@ -77,18 +44,6 @@ def forward(
 def computed(prefix: str, dtype: str = "float64", activation: str = "gelu_tanh") -> dict[str, Array]:
     config = replace(read(json.loads((GOLDEN / "hparams.json").read_text())), activation=activation)
     return forward(GOLDEN, config, fed(prefix), golden(prefix), dtype=dtype)
-
-
-def noise(ours: Array, theirs: Array) -> tuple[float, float]:
-    """rms and max of the deviation, in roundings."""
-    deviation = ours.astype(np.float64) - theirs
-    size = np.sqrt(np.mean(theirs.astype(np.float64) ** 2))
-    return float(np.sqrt(np.mean(deviation**2)) / size / EPSILON), float(np.abs(deviation).max() / size / EPSILON)
-
-
-def apart(ours: Array, theirs: Array) -> float:
-    """Largest deviation in units of the tap's size: without a norm between blocks the states grow to rms 4 and more."""
-    return noise(ours, theirs)[1] * EPSILON
 
 
 @pytest.mark.parametrize("prefix", ["", "cont_"])
