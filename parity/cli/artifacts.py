@@ -56,7 +56,8 @@ def convert(
     from parity.artifacts import Choices, convert_checkpoint
 
     if from_graph:
-        given = (family, config, vocab, head, activation, lower_case, strip_accents, name, lang, drop, map)
+        files = (config, vocab, converter_config)
+        given = (*files, family, head, activation, lower_case, strip_accents, name, lang, drop, map)
         if to != "openvino" or format != "safetensors" or any(option is not None for option in given):
             raise ParityError(
                 "--from-graph takes the graph as it is",

@@ -68,13 +68,13 @@ def _program(words: Sequence[str]) -> list[str]:
             left[0] = left[0].removesuffix(".__main__").rpartition(".")[2]
     if left:
         left[0] = re.split(r"[/\\]", left[0])[-1].removesuffix(".py").replace("-", "_")
-    # An old notebook's line ends are words of their own where they were pasted without them.
-    return [word for word in left if word.strip() not in ("", "\\")]
+    # Line ends of a pasted command, where no shell has read them.
+    return [word for word in (word.strip("\r\n") for word in left) if word not in ("", "\\")]
 
 
 def _split(line: str) -> list[str]:
     try:
-        return shlex.split(line.strip().removesuffix("\\"))
+        return shlex.split(re.sub(r"\\\r?(\n|$)", " ", line.strip()))
     except ValueError as error:
         raise ParityError(f"no shell can read this: {error}", got=line, remedy="mend the quotes") from error
 

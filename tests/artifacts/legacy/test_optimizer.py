@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_bert import GOLDENS
 
 from parity.artifacts.legacy import Done, run_legacy
 from parity.artifacts.legacy.optimizer import _inputs
@@ -14,6 +15,8 @@ from parity.artifacts.legacy.single import as_folder
 from parity.artifacts.verify import verify
 from parity.errors import ParityError
 
+METAGRAPH = GOLDENS / "metagraph_bert"
+"""Written by TensorFlow 1.15 from a graph with the original's node names."""
 LENGTH, ROWS, WIDTH = 128, 50, 8
 _RNG = np.random.default_rng(0)
 WORDS = _RNG.normal(size=(ROWS, WIDTH)).astype(np.float32)
@@ -79,24 +82,40 @@ def test_the_frozen_graph_of_the_reshapeable_recipe(drawn: Path, tmp_path: Path)
         assert verify(folder).tensors == 2
 
 
-def test_the_metagraph_with_its_checkpoint(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_metagraph_with_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorflow", reason='pip install "parity[tensorflow]"')
+    openvino = pytest.importorskip("openvino", reason='pip install "parity[openvino]"')
     monkeypatch.chdir(tmp_path)
-    line = (
-        f"mo --input_meta_graph={drawn}/bert_model.ckpt.meta --output bert/pooler/dense/Tanh --disable_nhwc_to_nchw "
-        "--input IteratorGetNext{i32},IteratorGetNext:1{i32}"
-    )
+    line = f"""python3 ./mo_tf.py \\
+--input_meta_graph {METAGRAPH}/bert_model.ckpt.meta \\
+--output bert/pooler/dense/Tanh \\
+--disable_nhwc_to_nchw \\
+--input Placeholder{{i32}},Placeholder_1{{i32}},Placeholder_2{{i32}}"""
     run(line)
-    xml = tmp_path / "bert_model.ckpt.xml"
-    answer, expected = computed(xml, 1, LENGTH)
-    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    xml, golden = tmp_path / "bert_model.ckpt.xml", np.load(METAGRAPH / "golden.npz")
+    assert {path.suffix for path in tmp_path.iterdir()} == {".xml", ".bin", ".json"}
+    core = openvino.Core()
+    model = core.compile_model(str(xml), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    answer = model([golden[name].astype(np.int32) for name in ("input_ids", "input_mask", "segment_ids")])
+    np.testing.assert_allclose(answer[model.output(0)], golden["pooled_output"], atol=1e-5)
     with as_folder(xml) as folder:
-        assert verify(folder, source=drawn).source_tensors == 2
+        assert verify(folder, source=METAGRAPH).source_tensors == 39
     before = xml.read_bytes()
     with pytest.raises(ParityError, match=r"bert_model.ckpt.xml is already there"):
         run(line)
     assert xml.read_bytes() == before
-    run(f"{line} --data_type FP16", force=True)
-    assert (tmp_path / "bert_model.ckpt.bin").stat().st_size < WORDS.nbytes
+
+
+def test_weights_of_half_the_size_replace_others_only_by_force(drawn: Path, tmp_path: Path) -> None:
+    line = (
+        f"mo --input_meta_graph={drawn}/bert_model.ckpt.meta --output bert/pooler/dense/Tanh -o {tmp_path} -n small "
+        "--input IteratorGetNext{i32},IteratorGetNext:1{i32} --data_type FP16"
+    )
+    (tmp_path / "small.bin").write_text("mine")
+    with pytest.raises(ParityError, match=r"small.bin is already there"):
+        run(line)
+    run(line, force=True)
+    assert 4 < (tmp_path / "small.bin").stat().st_size < WORDS.nbytes
 
 
 def test_shapes_of_their_own_go_to_the_names_in_order() -> None:

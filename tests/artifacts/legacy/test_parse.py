@@ -115,6 +115,8 @@ def test_the_whole_line_may_be_one_word_with_its_line_ends() -> None:
     line = "pytorch_transformers bert \\\n  D/bert_model.ckpt \\\n  'D/bert_config.json' \\\n  D/pytorch_model.bin\n"
     assert dict(read([line]).values) == BERT
     assert dict(read([f"{line} \\"]).values) == BERT
+    assert dict(read([line.replace("\\\n  ", "\\\r\n")]).values) == BERT
+    assert dict(read(shlex.split(line.replace("\\\n  ", "\\\n"))).values) == BERT
     assert dict(read([word for part in line.split("\n") for word in part.replace("'", "").split()]).values) == BERT
     with pytest.raises(ParityError, match="no shell can read this"):
         read(["pytorch_transformers bert 'D/bert_model.ckpt"])
