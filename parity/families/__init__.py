@@ -12,6 +12,8 @@ from parity.families.base import Family
 FAMILIES: dict[str, str] = {
     "bert": "parity.families.bert",
     "gpt2": "parity.families.gpt2",
+    "openai-gpt": "parity.families.openai_gpt",
+    "transfo-xl": "parity.families.transfo_xl",
 }
 
 
