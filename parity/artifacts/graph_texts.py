@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from parity.artifacts import graph_bert, graph_gpt, graph_gpt2
+from parity.artifacts import graph_bert, graph_gpt, graph_gpt2, graph_transfo_xl
 from parity.artifacts.graph_export import Text
 
-TEXTS: Mapping[str, Text] = {**graph_bert.TEXTS, **graph_gpt2.TEXTS, **graph_gpt.TEXTS}
+TEXTS: Mapping[str, Text] = {
+    **graph_bert.TEXTS,
+    **graph_gpt2.TEXTS,
+    **graph_gpt.TEXTS,
+    **graph_transfo_xl.TEXTS,
+}
