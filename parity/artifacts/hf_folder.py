@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from parity.artifacts.hf_weights import HfWeights, open_weights, weights_file
 from parity.artifacts.proof import FILE, Proof, TensorProof, read_proof, sha256_array
 from parity.artifacts.source import read_json
 from parity.errors import ParityError
 from parity.families import family
 from parity.families.base import Family
 from parity.families.values import Config, Head, gelu_option
-from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs
+from parity.tensorfile import Array, TensorSpec
 
 _REMEDY = "name a Hugging Face directory with config.json and model.safetensors"
 
@@ -31,15 +32,20 @@ class HfFolder:
     head: Head
     labels: int
     specs: Mapping[str, TensorSpec]
+    """By the names of the head's class, whatever older spelling or prefix they are stored under."""
     proof: Proof | None
+    stored: HfWeights
+    names: Mapping[str, str]
+    """The stored name of each."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that holds tensors."""
+        return self.stored.files
 
     def read(self, name: str) -> Array:
-        """One tensor, a view on the file."""
-        return self._tensors[name]
-
-    @cached_property
-    def _tensors(self) -> Mapping[str, Array]:
-        return map_tensors(self.weights)
+        """One tensor, a view on the file where it allows one."""
+        return self.stored.read(self.names[name])
 
     def source_config(self) -> dict[str, Any]:
         """The original's config file for this model."""
@@ -93,7 +99,10 @@ class HfFolder:
 
 def is_hf_folder(path: Path) -> bool:
     """A folder whose config.json names a transformers class, with weights beside it."""
-    if not (path / "config.json").is_file() or not (path / "model.safetensors").is_file():
+    try:
+        if not (path / "config.json").is_file() or weights_file(path) is None:
+            return False
+    except (OSError, ValueError):
         return False
     try:
         raw = json.loads((path / "config.json").read_text(encoding="utf-8"))
@@ -108,13 +117,11 @@ def read_hf_folder(folder: Path) -> HfFolder:
     Raises:
         ParityError: not such a directory, or of an architecture or class this house does not know.
     """
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise ParityError("no model.safetensors here", where=folder, remedy=_REMEDY)
+    stored = open_weights(folder)
     raw = read_json(folder / "config.json")
     architecture = family(str(raw.get("model_type")))
-    specs = {name: spec for name, (spec, _) in read_specs(weights)[1].items()}
     proof = read_proof(folder) if (folder / FILE).is_file() else None
+    erf = None
     if proof is not None:
         # The proof holds the source's own config, which says less ambiguously what config.json repeats.
         activation = gelu_option(proof.activation)
@@ -132,10 +139,36 @@ def read_hf_folder(folder: Path) -> HfFolder:
         raise ParityError(
             "unknown class", where=folder / "config.json", got=named, expected=f"one of {known}", remedy=remedy
         )
-    if config.layers > len(specs):
+    if config.layers > len(stored.specs):
         what = "num_hidden_layers does not fit the weights beside it"
         raise ParityError(what, where=folder / "config.json", got=config.layers, remedy=_REMEDY)
     names = raw.get("id2label")
     # transformers writes the names of two classes only where they are not its own.
     labels = (len(names) if isinstance(names, dict) else 2) if architecture.has_labels(head) else 0
-    return HfFolder(folder, weights, architecture, config, head, labels, specs, proof)
+    rules = architecture.table(config, head).expanded()
+    names = known_names(stored.specs, {rule.target for rule in rules})
+    if architecture.infer is not None and proof is None:
+        held = {rule.source: stored.specs[names[rule.target]].shape for rule in rules if rule.target in names}
+        told = {key: value for key, value in architecture.infer(held).items() if key not in raw}
+        if told:
+            config = architecture.read_config({**raw, **told}, where=folder / "config.json", activation=erf)
+    specs = {name: replace(stored.specs[old], name=name) for name, old in names.items()}
+    return HfFolder(folder, stored.path, architecture, config, head, labels, specs, proof, stored, names)
+
+
+def known_names(stored: Collection[str], wanted: Collection[str]) -> dict[str, str]:
+    """Names of the class, and what each is stored under.
+
+    Directories of the first years call a norm's weights gamma and beta; a bare model is sometimes saved without the
+    prefix that the class with a head has for it, or with it.
+    """
+    prefixes = sorted({name.partition(".")[0] + "." for name in wanted if "." in name})
+    found: dict[str, str] = {}
+    for name in stored:
+        plain = _OLD.sub(lambda match: {"gamma": "weight", "beta": "bias"}[match[1]], name)
+        spellings = (plain, *(prefix + plain for prefix in prefixes), plain.partition(".")[2])
+        found[next((one for one in spellings if one in wanted), name)] = name
+    return found
+
+
+_OLD = re.compile(r"(?<=LayerNorm\.)(gamma|beta)\Z")

@@ -10,19 +10,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from parity.errors import ParityError
+from parity.families import family
 
 
-def reload(kind: str, folder: Path, *, spare: tuple[str, ...] = ()) -> tuple[list[str], str]:
+def reload(
+    kind: str, folder: Path, *, spare: tuple[str, ...] = (), lacking: tuple[str, ...] = ()
+) -> tuple[list[str], str]:
     """Load an artifact in a fresh interpreter.
 
     Args:
         kind: `pytorch`.
         folder: the artifact.
         spare: tensors that its class is known not to use.
+        lacking: of those, the ones that the source lacks, and AutoModel asks for in vain.
 
     Returns:
         What is wrong, and what was loaded.
@@ -33,7 +38,7 @@ def reload(kind: str, folder: Path, *, spare: tuple[str, ...] = ()) -> tuple[lis
     quiet = {"USE_TF": "0", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
-        [sys.executable, "-m", "parity.artifacts.reload", kind, str(folder), *spare],
+        [sys.executable, "-m", "parity.artifacts.reload", kind, str(folder), *spare, *(f"-{one}" for one in lacking)],
         capture_output=True,
         text=True,
         env={**os.environ, **quiet, "PYTHONPATH": path},
@@ -46,10 +51,15 @@ def reload(kind: str, folder: Path, *, spare: tuple[str, ...] = ()) -> tuple[lis
     return list(answer["problems"]), str(answer["seen"])
 
 
-def _pytorch(folder: Path, spare: frozenset[str]) -> tuple[list[str], str]:
+def _pytorch(folder: Path, spare: frozenset[str], lacking: frozenset[str]) -> tuple[list[str], str]:
+    raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    named, package = raw["architectures"][0], family(raw["model_type"]).target
+    if package != "transformers":
+        # A class of this house checks itself that it is given exactly its weights.
+        getattr(import_module(package), named).from_pretrained(folder)
+        return [], f"{named} of {package}"
     import transformers
 
-    named = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
     problems: list[str] = []
     for name, strict in ((named, True), ("AutoModel", False)):
         loader = getattr(transformers, name)
@@ -57,18 +67,21 @@ def _pytorch(folder: Path, spare: frozenset[str]) -> tuple[list[str], str]:
         # A head is unexpected to AutoModel, which has none; missing is never right.
         kinds = ("missing_keys", "mismatched_keys", *(("unexpected_keys",) if strict else ()))
         for kind in kinds:
-            keys = sorted({str(key) for key in loading.get(kind) or ()} - (spare if strict else frozenset()))
+            excused = spare if strict else lacking
+            keys = sorted({str(key) for key in loading.get(kind) or ()} - excused)
             problems += [f"{name}: {kind.replace('_', ' ')} {', '.join(keys)}"] if keys else []
     return problems, f"{named} and AutoModel, transformers {transformers.__version__}"
 
 
-_LOADERS: Mapping[str, Callable[[Path, frozenset[str]], tuple[list[str], str]]] = {"pytorch": _pytorch}
+_LOADERS: Mapping[str, Callable[[Path, frozenset[str], frozenset[str]], tuple[list[str], str]]] = {"pytorch": _pytorch}
 
 
 def main(arguments: list[str]) -> int:
     """Entry point of the fresh interpreter."""
     kind, folder, *spare = arguments
-    problems, seen = _LOADERS[kind](Path(folder), frozenset(spare))
+    # AutoModel has no prefix for what a class with a head keeps under one.
+    lacking = frozenset(name[1:].partition(".")[2] for name in spare if name.startswith("-"))
+    problems, seen = _LOADERS[kind](Path(folder), frozenset(spare), lacking)
     answer: dict[str, Any] = {"problems": problems, "seen": seen}
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
     return 0

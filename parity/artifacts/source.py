@@ -245,7 +245,7 @@ def _rules(architecture: Family, config: Config, source: Source, choices: Choice
     if architecture.tokenizer == "wordpiece":
         card, vocabulary = source.card, read_vocab(source.vocab)
         check_vocab(vocabulary, config.vocab_size, spare_rows=bool(card and card.spare_rows))
-        return of_casing(vocabulary, _casing(vocabulary, choices, card))
+        return of_casing(vocabulary, _casing(vocabulary, choices, source))
     if choices.lower_case is not None or choices.strip_accents is not None:
         option = "--lower-case, --cased, --strip-accents and --keep-accents"
         raise ParityError(f"{option} are BERT's", got=architecture.name, remedy="leave them out")
@@ -258,10 +258,13 @@ def _inferred(inferred: Mapping[str, Any], said: Mapping[str, Any], choices: Cho
     return (f"read off the tensors: {listed}",) if told else ()
 
 
-def _casing(vocabulary: Vocabulary, choices: Choices, card: Card | None) -> Casing:
+def _casing(vocabulary: Vocabulary, choices: Choices, source: Source) -> Casing:
+    card = source.card
     found = guess_casing(vocabulary)
     if card is not None and card.casing is not None:
         found = Casing(card.casing.lower_case, card.casing.strip_accents, f"card {card.name}")
+    elif source.casing is not None:
+        found = Casing(*source.casing, "the directory's tokenizer_config.json")
     if choices.lower_case is not None:
         # The original couples the two; --keep-accents uncouples them.
         found = Casing(choices.lower_case, choices.lower_case, "option")

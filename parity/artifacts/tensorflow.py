@@ -18,10 +18,14 @@ from parity.errors import Problems
 from parity.tensorfile import Array, TensorSpec
 from parity.weights import Drop, Move, plan
 
-_BUFFERS = (Drop("*.position_ids", "the numbers 0, 1, 2, ..., not a weight"),)
+_BUFFERS = (
+    Drop("*position_ids", "the numbers 0, 1, 2, ..., not a weight"),
+    Drop("*attn.bias", "the causal mask, not a weight"),
+    Drop("*attn.masked_bias", "what the causal mask subtracts, not a weight"),
+)
 
 
-def derive(pytorch: Path, folder: Path) -> Proof:
+def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
     """Fill `folder` with a checkpoint, config and vocabulary as Google's code reads them.
 
     Where the directory came from a checkpoint and its weights are as converted, the result is bit-identical to that
@@ -61,7 +65,8 @@ def derive(pytorch: Path, folder: Path) -> Proof:
     problems.raise_if_any()
     said = dict(hf.config.raw) if hf.proof else hf.source_config()
     (folder / config_name).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    copy_vocabulary(hf.family.tokenizer, pytorch, folder)
+    if tokenizer:
+        copy_vocabulary(hf.family.tokenizer, pytorch, folder)
     made = {line.target: line.target_sha256 for line in proofs}
     before = {line.source: line.source_sha256 for line in origin.values()}
     changed = [name for name in sorted(made | before) if made.get(name) != before.get(name)]

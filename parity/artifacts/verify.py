@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from parity.artifacts.graph_constants import Constant, ir_constants, onnx_constants
-from parity.artifacts.hf_folder import is_hf_folder
+from parity.artifacts.hf_folder import is_hf_folder, read_hf_folder
 from parity.artifacts.proof import FILE, Proof, TensorProof, read_proof, sha256_array, sha256_file
 from parity.artifacts.pytorch import METADATA, WEIGHTS
 from parity.checkpoints import open_checkpoint
@@ -215,8 +215,8 @@ _CHECKS: Mapping[str, Callable[[Path, Proof, Problems], None]] = {
 def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
     folder = is_hf_folder(source)
     if folder:
-        tensors = map_tensors(source / WEIGHTS["safetensors"])
-        names, read = set(tensors), tensors.__getitem__
+        hf = read_hf_folder(source)
+        names, read = set(hf.specs), hf.read
     else:
         checkpoint = open_checkpoint(source)
         names, read = set(checkpoint.entries), checkpoint.read

@@ -68,6 +68,8 @@ class Family:
     """The package that has the classes of its heads."""
     positioned: bool = True
     """Is there a table of positions, which no row may exceed?"""
+    config_needed: bool = False
+    """Is a config file wanted even though tensors tell something of it?"""
     infer: Callable[[Mapping[str, tuple[int, ...]]], dict[str, Any]] | None = None
     """(checkpoint's shapes) -> what tensors tell of the config, in its own keys; None where a config file has to be."""
     notes: Callable[[Config, Head], tuple[str, ...]] = lambda config, head: ()

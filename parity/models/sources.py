@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from parity.checkpoints import open_checkpoint
 from parity.errors import ParityError, Problems
 from parity.families import FAMILIES, detect
+from parity.families.base import Family
 from parity.families import family as family_named
 from parity.models.cache import build_once, cache_limit, cache_root, evict, expanded, use
 from parity.models.library import card, card_names, nearest
@@ -43,6 +44,10 @@ class Source:
     stand_in: bool
     note: str
     """What a reader of the verdict must know about where the weights come from; empty if nothing."""
+    casing: tuple[bool, bool] | None = None
+    """Lower-case and strip accents, where a Hugging Face directory's tokenizer says so."""
+    origin: Path | None = None
+    """The Hugging Face directory that the checkpoint was made from."""
 
 
 def resolve(
@@ -77,7 +82,7 @@ def resolve(
         raise ParityError(f"{model} is neither a model card nor a checkpoint", remedy=nearest(model))
     found = _beside(path, config, vocab, family=family, rename=rename or {}, tokenizer=tokenizer)
     note = "" if scale == "full" else f"--scale {scale} is for stand-ins; this checkpoint is taken as it is"
-    return Source(_slug(path, found[1]), *found, card=None, stand_in=False, note=note)
+    return Source(slug(path, found[1]), *found, card=None, stand_in=False, note=note)
 
 
 def located(of: Card) -> Path | None:
@@ -143,7 +148,7 @@ def _beside(
         _given(folder, "config", config, config_names),
         _given(folder, "vocab", vocab, vocabularies) if tokenizer or vocab else None,
     ]
-    if config is None and isinstance(found[0], ParityError) and architecture is not None and architecture.infer:
+    if config is None and isinstance(found[0], ParityError) and architecture and _infers(architecture):
         found[0] = None
     given = tuple(found)
     if opened is not None or any(isinstance(one, Path) for one in given):
@@ -153,6 +158,10 @@ def _beside(
     assert architecture is not None
     found_config, found_vocab = (one if isinstance(one, Path) else None for one in given)
     return architecture.name, prefix, found_config, found_vocab
+
+
+def _infers(architecture: Family) -> bool:
+    return architecture.infer is not None and not architecture.config_needed
 
 
 def _attempt(problems: Problems, step: Callable[[], T]) -> T | None:
@@ -198,7 +207,7 @@ def _looks_like_path(model: str) -> bool:
     return model.startswith((".", "~")) or os.sep in model or "/" in model
 
 
-def _slug(path: Path, prefix: Path) -> str:
+def slug(path: Path, prefix: Path) -> str:
     """The folder's name, and the prefix's where the path says more than the folder; only `[A-Za-z0-9._-]`."""
     folder = path.absolute() if path.is_dir() else prefix.absolute().parent
     plain = folder.name if path.is_dir() else f"{folder.name}-{prefix.name}"

@@ -55,7 +55,12 @@ def blueprint(card: Card, scale: Scale = "full") -> Blueprint:
     activation = card.activation.function if card.activation else None
     config = architecture.read_config(raw, where=Path(name), activation=activation)
     head = next(head for head in architecture.all_heads if head.name == shapes.head)
-    return Blueprint(name, raw, config, architecture.variables(config, head))
+    variables = architecture.variables(config, head)
+    if architecture.infer is not None:
+        # What a reader will find written, and what tensors tell besides.
+        told = architecture.infer({variable.name: variable.shape for variable in variables})
+        config = architecture.read_config({**told, **raw}, where=Path(name), activation=activation)
+    return Blueprint(name, raw, config, variables)
 
 
 def digest(card: Card, scale: Scale) -> str:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+from parity.artifacts.opening import resolve_model
 from parity.artifacts.proof import read_proof
 from parity.artifacts.source import Choices, Understood, understand
 from parity.backends import Runtime
@@ -22,7 +23,7 @@ from parity.families import family
 from parity.families.values import gelu_option
 from parity.inputs.batch import Batch, as_trace, digest
 from parity.inputs.tokenizers import Rules
-from parity.models import Source, resolve
+from parity.models import Source
 from parity.runs.building import Artifacts
 from parity.runs.feeding import as_shipped, batches_of
 from parity.runs.invariances import Invariances
@@ -54,7 +55,7 @@ class ModelRun:
             ParityError: the parts do not belong together, or are no longer what the outline was made from.
         """
         with self.times.stage("stand-in" if self.outline.model == self.outline.name else "source"):
-            found = resolve(self.outline.model, scale=self.options.scale)
+            found = resolve_model(self.outline.model, scale=self.options.scale)
             if outline_of(found, self.outline.model, self.options) != self.outline:
                 raise ParityError("the source changed while the run began", where=found.checkpoint, remedy="run again")
         return found
@@ -252,6 +253,12 @@ class ModelRun:
     def spare(self) -> tuple[str, ...]:
         """Target tensors that the head's class does not use."""
         return tuple(sorted(family(self.outline.family).unused_by_class(self.outline.head)))
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Of those, the ones that the source does not have either."""
+        table = family(self.outline.family).table(self.outline.config, self.outline.head)
+        return tuple(sorted(set(self.spare) - {rule.target for rule in table.expanded()}))
 
     def forget(self, row: Runtime, *, shipped: bool = False) -> None:
         """Delete a candidate's traces: they have been judged."""

@@ -13,7 +13,7 @@ from parity.errors import ParityError
 from parity.families import family as family_named
 from parity.families.base import Family
 from parity.families.values import Config, Head, Tap
-from parity.models import card, card_names, resolve
+from parity.models import card, card_names
 from parity.models.sources import located
 from parity.models.standin import blueprint
 from parity.runs.options import RunOptions
@@ -89,7 +89,9 @@ def outline(model: str, options: RunOptions) -> Outline:
             return Outline(
                 of.name, model, of.family, plan.config, head, _taps(architecture, plan.config, head, options)
             )
-    return outline_of(resolve(model, scale=options.scale), model, options)
+    from parity.artifacts.opening import resolve_model
+
+    return outline_of(resolve_model(model, scale=options.scale), model, options)
 
 
 def outline_of(source: Source, model: str, options: RunOptions) -> Outline:

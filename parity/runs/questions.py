@@ -156,7 +156,7 @@ def _artifacts(case: Case, model: ModelRun, judging: Judging) -> Answer:
     if _needs_torch():
         raise MissingRuntime("PyTorch and transformers are not installed", remedy='pip install "parity[torch]"')
     with model.times.stage("reload", case.backend):
-        problems, seen = reload(case.backend, folder, spare=model.spare)
+        problems, seen = reload(case.backend, folder, spare=model.spare, lacking=model.lacking)
     if problems:
         return Answer(case, "fail", "; ".join(problems))
     return Answer(case, "pass", f"loads: {seen}")

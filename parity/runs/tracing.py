@@ -12,6 +12,7 @@ import numpy as np
 
 from parity.artifacts.folder import check_free, new_folder
 from parity.artifacts.hf_folder import read_hf_folder
+from parity.artifacts.opening import resolve_model
 from parity.artifacts.proof import FILE, read_proof
 from parity.artifacts.source import Choices, understand
 from parity.backends import FLOOR, Runtime, runtime
@@ -28,7 +29,6 @@ from parity.inputs.extras import limits_of
 from parity.inputs.files import read_inputs
 from parity.measure.aligned import input_trouble
 from parity.measure.floor import names
-from parity.models import resolve
 from parity.runs.options import RunOptions
 from parity.runs.outline import selected
 from parity.traces import batch_path, batch_paths, read_batch, write_batch
@@ -143,7 +143,7 @@ def _raise_unless_ok(outcome: Outcome, row: Runtime) -> None:
 
 def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | None, choices: Choices) -> Subject:
     if row.kind == "source":
-        source = resolve(subject, config=config, vocab=vocab, family=choices.family, tokenizer=False)
+        source = resolve_model(subject, config=config, vocab=vocab, family=choices.family, tokenizer=False)
         understood = understand(source, replace(choices, tokenizer=False))
         understood.checkpoint.close()
         activation = gelu_option(understood.config.activation) or ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parity.families.base import Family
-from parity.families.bert.config import layers, misfits, read_config, source_config, target_config, unread_keys
+from parity.families.bert.config import infer, layers, misfits, read_config, source_config, target_config, unread_keys
 from parity.families.bert.heads import ALL_HEADS, fine_taps, has_labels, heads, labels, recognises, taps
 from parity.families.bert.hypotheses import SUSPECTS
 from parity.families.bert.reference import stages
@@ -34,5 +34,7 @@ FAMILY = Family(
     stages=stages,
     target_config=target_config,
     source_config=source_config,
+    config_needed=True,
+    infer=infer,
     suspects=SUSPECTS,
 )

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from parity.errors import ParityError, Problems
 from parity.families.values import Config, Head
+
+
+@dataclass(frozen=True)
+class BertConfig(Config):
+    """BERT's numbers."""
+
+    pooler: bool = True
+    """False: trained without one, as some Hugging Face classes are; the original always has it."""
+
 
 EPSILON = 1e-12
 """Fixed in tf.contrib.layers.layer_norm, which the original calls; its config has no field for it."""
@@ -74,7 +84,13 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
         got = _said(raw["position_embedding_type"])
         problems.add("only absolute positions are BERT", got=got, remedy="this model is of another architecture")
     problems.raise_if_any()
-    return Config(**sizes, activation=computed, epsilon=float(epsilon), raw=dict(raw))
+    pooler = raw.get("pooler", True) is not False
+    return BertConfig(**sizes, activation=computed, epsilon=float(epsilon), raw=dict(raw), pooler=pooler)
+
+
+def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """`pooler` = false where the variables lack one: checkpoints made from a class that has none."""
+    return {} if "bert/pooler/dense/kernel" in shapes else {"pooler": False}
 
 
 def _activation(raw: Mapping[str, Any], activation: str | None, problems: Problems) -> str:
@@ -137,12 +153,18 @@ def target_config(config: Config, head: Head, *, labels: int, special: Mapping[s
     return dict(sorted(written.items()))
 
 
+def has_pooler(config: Config) -> bool:
+    """Has this model a pooler?"""
+    return not isinstance(config, BertConfig) or config.pooler
+
+
 def source_config(config: Config) -> dict[str, Any]:
     """bert_config.json for these numbers; an epsilon of its own only where it is not the original's."""
     return {
         **{key: config.raw[key] for key in _RATES if key in config.raw},
         **{key: getattr(config, field) for key, field in sorted(_SIZES.items())},
         **({"layer_norm_eps": config.epsilon} if config.epsilon != EPSILON else {}),
+        **({} if has_pooler(config) else {"pooler": False}),
         "hidden_act": "gelu" if config.activation.startswith("gelu") else config.activation,
     }
 
@@ -182,4 +204,4 @@ def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple
 def unread_keys(raw: Mapping[str, Any]) -> list[str]:
     """Config keys that the original code never reads: without effect on what it computes."""
     read = {*_SIZES, *_RATES, "hidden_act"}
-    return sorted(set(raw) - read - {"layer_norm_eps", "position_embedding_type"})
+    return sorted(set(raw) - read - {"layer_norm_eps", "position_embedding_type", "pooler"})

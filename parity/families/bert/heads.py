@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from parity.families.bert.config import has_pooler
 from parity.families.values import Config, Head, Tap
 
 # run_classifier keeps its output layer under no scope, and so do the scripts that were made from it for other tasks:
@@ -104,4 +105,15 @@ def taps(config: Config, head: Head) -> tuple[Tap, ...]:
     """Stations in the order data flows: embeddings, layers, pooler, the head's logits."""
     layers = (Tap(f"layer.{i}", "BTC", "hidden") for i in range(config.layers))
     logits = (Tap(name, _AXES[name], "head") for name in head.taps)
-    return (Tap("embeddings", "BTC", "hidden"), *layers, Tap("pooler", "BC", "head"), *logits)
+    pooler = (Tap("pooler", "BC", "head"),) if pooled(config, head) else ()
+    return (Tap("embeddings", "BTC", "hidden"), *layers, *pooler, *logits)
+
+
+def pooled(config: Config, head: Head) -> bool:
+    """Is there a pooler to look at? A head that does without may come without."""
+    return has_pooler(config) or not poolerless(head)
+
+
+def poolerless(head: Head) -> bool:
+    """Does the head's class in transformers have no pooler?"""
+    return parts(head) in (("qa",), ("mlm",), ("token-classifier",))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from parity.families.bert.heads import parts
+from parity.families.bert.heads import parts, pooled
 from parity.families.values import Config, Head
 from parity.ops import Ops, Stage, Tensor
 
@@ -33,7 +33,8 @@ def stages(config: Config, head: Head) -> Sequence[Stage]:
     for i in range(config.layers):
         found += _layer(config, i, before)
         before = f"layer.{i}"
-    found.append(Stage("pooler", (before,), _pooler))
+    if pooled(config, head):
+        found.append(Stage("pooler", (before,), _pooler))
     heads: dict[str, list[Stage]] = {
         "mlm": [
             Stage("mlm.transform", (before, _POSITIONS), lambda ops, x, at: _transform(ops, config, x, at)),

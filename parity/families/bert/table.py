@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from parity.families.bert.config import layers
-from parity.families.bert.heads import MARKS, parts
+from parity.families.bert.heads import MARKS, parts, pooled, poolerless
 from parity.families.values import Config, Head
 from parity.weights import Drop, Rule, Table, Transpose
 
@@ -78,6 +78,8 @@ def table(config: Config, head: Head) -> Table:
     """The rules for `head`'s Hugging Face class; variables of other heads are dropped, and the proof says so."""
     wanted = parts(head)
     rules = (*_ENCODER, *(rule for part in wanted for rule in _PARTS[part]))
+    if not pooled(config, head):
+        rules = tuple(rule for rule in rules if rule.target not in _POOLER)
     if not wanted:
         # BertModel alone keeps its parameters without the prefix.
         rules = tuple(Rule(rule.source, rule.target.removeprefix("bert."), rule.operation) for rule in rules)
@@ -102,7 +104,7 @@ def unused_by_class(head: Head) -> frozenset[str]:
 
     It is written all the same: the checkpoint holds it, AutoModel wants it, and the way back needs it.
     """
-    return _POOLER if parts(head) in (("qa",), ("mlm",), ("token-classifier",)) else frozenset()
+    return _POOLER if poolerless(head) else frozenset()
 
 
 _POOLER = frozenset({"bert.pooler.dense.weight", "bert.pooler.dense.bias"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parity.families.bert.heads import parts
+from parity.families.bert.heads import parts, pooled
 from parity.families.values import Config, Head, Variable
 
 
@@ -30,7 +30,8 @@ def variables(config: Config, head: Head, *, labels: int = 2) -> tuple[Variable,
         found += _dense(f"{layer}/intermediate/dense", hidden, inner)
         found += _dense(f"{layer}/output/dense", inner, hidden)
         found += _norm(f"{layer}/output", hidden)
-    found += _dense("bert/pooler/dense", hidden, hidden)
+    if pooled(config, head):
+        found += _dense("bert/pooler/dense", hidden, hidden)
     per_part = {
         "mlm": [
             *_dense("cls/predictions/transform/dense", hidden, hidden),
