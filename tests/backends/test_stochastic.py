@@ -209,3 +209,15 @@ def test_norms_of_uniform_rows_are_noticed(row: Array, flagged: bool, dtype: str
     some.rsqrt(some.add(variance, some.constant(1e-12)))
     (where,) = some.degenerate
     np.testing.assert_array_equal(where[0, :, 0], [flagged, False])
+
+
+@pytest.mark.parametrize(("deviation", "flagged"), [(0.05, False), (1e-3, False), (1e-5, True)])
+def test_a_large_epsilon_takes_no_ordinary_row_for_uniform(deviation: float, flagged: bool) -> None:
+    """GPT-2's 1e-5: its embeddings' variance is about a thousand times that."""
+    some = ops(seeds=2, dtype="float32")
+    x = (deviation * RNG.normal(size=16)).astype("float32")[None, None, None]
+    mean = some.mean(x, axis=-1)
+    variance = some.mean(some.square(some.sub(x, mean)), axis=-1)
+    some.rsqrt(some.add(variance, some.constant(1e-5)))
+    (where,) = some.degenerate
+    assert where.all() == flagged

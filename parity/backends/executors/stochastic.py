@@ -44,6 +44,11 @@ def growth(terms: int) -> tuple[float, float]:
     return BLOCK + terms / BLOCK, BLOCK**2 / terms + terms / BLOCK
 
 
+_UNIFORM = 1e-9
+"""Variance of a row that is too uniform whatever the epsilon: a thousand times BERT's. GPT-2's 1e-5 is no measure of
+it: a thousand times that is more than most of its embeddings have, and the whole model would go unjudged."""
+
+
 class StochasticOps:
     """`parity.ops.Ops` on lanes `[1, ...]` (exact) or `[1 + seeds, ...]`. One object per row: it holds its dice."""
 
@@ -120,7 +125,8 @@ class StochasticOps:
         if self._spread is not None and self._spread[1].shape == x.shape[1:]:
             mean, variance = self._spread
             epsilon = x[0] - variance
-            self.degenerate.append((variance < 1e3 * epsilon) | (variance < 2.0**-20 * np.square(mean)))
+            small = np.minimum(1e3 * epsilon, _UNIFORM)
+            self.degenerate.append((variance < small) | (variance < 2.0**-20 * np.square(mean)))
             self._spread = None
         return self._library(np.divide(self._plain.constant(1.0), np.sqrt(x)))
 
