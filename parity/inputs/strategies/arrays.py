@@ -37,6 +37,9 @@ def of_texts(tokenizer: Rules, *, positions: int, token_types: int, rows: int, p
     """Rows `[CLS] text [SEP]`, or with a second text, which may be empty, padded on the right."""
     short = mixed(tokenizer.vocab, longest=min(_COMMON, positions) * 2 // 3)
     line = weighted((15, short), (1, mixed(tokenizer.vocab, longest=400)))
+    if not tokenizer.added:
+        # Nothing around a text: one without pieces is a row without tokens, which no model can be fed.
+        line = line.filter(lambda text: bool(tokenizer.ids(text)))
     second: st.SearchStrategy[str | None] = st.one_of(st.just(""), line) if pairs else st.none()
     found = st.lists(st.tuples(line, second), min_size=1, max_size=rows)
     return found.map(lambda each: text_batch(tokenizer, each, positions, token_types))
