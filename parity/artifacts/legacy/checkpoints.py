@@ -32,6 +32,10 @@ _CLASSES: Mapping[str, str] = {
     "gpt2": "GPT2Model",
     "transfo-xl": "TransfoXLLMHeadModel",
 }
+# What transformers' TransfoXLConfig() assumed where no config was named, of what no tensor tells; it only ever fitted
+# the published model, and is only taken for a model of its sizes.
+_WT103 = {"n_layer": 18, "d_model": 1024, "n_head": 16, "d_inner": 4096, "n_token": 267735, "div_val": 4}
+_WT103_RUN = {"mem_len": "1600", "clamp_len": "1000", "same_length": "true"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class _Wish:
     single: bool
     head: str | None
     tokenizer: bool
+    settings: Mapping[str, str]
 
 
 def convert_as_asked(asked: Asked, *, force: bool) -> Done:
@@ -59,7 +64,7 @@ def convert_as_asked(asked: Asked, *, force: bool) -> Done:
     wish = _wish(asked)
     wanted = _places(wish)
     check_free(wanted.values(), sources=_sources(wish), force=force)
-    choices = Choices(family=wish.architecture.name, head=wish.head, tokenizer=wish.tokenizer)
+    choices = Choices(family=wish.architecture.name, head=wish.head, tokenizer=wish.tokenizer, settings=wish.settings)
     with scratch(wish.out.absolute().parent if wish.single else wish.out.absolute()) as part:
         made = part / "made"
         proof = convert_checkpoint(
@@ -101,7 +106,18 @@ def _wish(asked: Asked) -> _Wish:
     single = named == "bert" and not (out.is_dir() or values["out"].endswith("/"))
     found = vocab is not None or _has_vocabulary(architecture, checkpoint)
     head = _of_task(architecture, checkpoint, values.get("task")) if named == "xlnet" else _of_class(architecture)
-    return _Wish(architecture, checkpoint, config, vocab, out, single, head, found and not single)
+    settings = _settings(architecture, checkpoint) if named == "transfo_xl" and config is None else {}
+    return _Wish(architecture, checkpoint, config, vocab, out, single, head, found and not single, settings)
+
+
+def _settings(architecture: Family, checkpoint: Path) -> dict[str, str]:
+    """The old tool's own defaults, for the one model that they fitted, where no file beside says otherwise."""
+    with open_checkpoint(checkpoint) as opened:
+        shapes = {name: entry.shape for name, entry in opened.entries.items()}
+        if any((opened.prefix.parent / name).is_file() for name in architecture.config_names):
+            return {}
+    told = architecture.infer(shapes) if architecture.infer else {}
+    return dict(_WT103_RUN) if _WT103.items() <= told.items() else {}
 
 
 def _of_task(architecture: Family, checkpoint: Path, task: str | None) -> str | None:
@@ -161,5 +177,6 @@ def _modern(wish: _Wish) -> str:
     out = wish.out.with_suffix("") if wish.single and wish.out.suffix else wish.out
     options = {"--family": wish.architecture.name, "--config": wish.config, "--vocab": wish.vocab, "--head": wish.head}
     named = [word for option, value in options.items() if value is not None for word in (option, str(value))]
+    named += [word for key, value in wish.settings.items() for word in ("--set", f"{key}={value}")]
     bare = [] if _has_vocabulary(wish.architecture, wish.checkpoint) or wish.vocab else ["--no-tokenizer"]
     return shlex.join(["parity", "convert", str(wish.checkpoint), str(out), *named, "--format", "bin", *bare])
