@@ -70,10 +70,12 @@ class Torch:
         """All positions of all rows; vocabulary logits at `logit_positions` only."""
         fed = {name: self._tensor(array) for name, array in inputs.items()}
         positions = fed.pop("logit_positions", None)
-        arguments = fed if self._feed is None else self._feed(fed, self._model)
+        if "target_mapping" in fed:
+            positions = None  # the second stream has been narrowed to its targets
         found: dict[str, Any] = {}
         heads = any(station.of_head for station in self._stations.values())
         model = self._model if heads else self._model.base_model
+        arguments = fed if self._feed is None else self._feed(fed, model)
         lowered = torch.autocast("cpu", torch.bfloat16, enabled=self._variant == "autocast")
         with ExitStack() as hooks, torch.inference_mode(), lowered:
             # Narrowed first: what a module is fed is kept as it is then.
@@ -84,7 +86,7 @@ class Torch:
                     handle = station.module.register_forward_pre_hook(partial(_keep_input, found, tap))
                     hooks.callback(handle.remove)
                 elif station.module is not None:
-                    handle = station.module.register_forward_hook(partial(_keep, found, tap))
+                    handle = station.module.register_forward_hook(partial(_keep, found, tap, station.part))
                     hooks.callback(handle.remove)
             answer = model(
                 **arguments,
@@ -94,9 +96,13 @@ class Torch:
             )
         for tap, station in self._stations.items():
             if station.field is not None:
-                found[tap] = answer[station.field][station.index]
+                value = answer[station.field][station.index]
+                found[tap] = value[station.part] if isinstance(value, tuple) else value
             elif station.module is None:
                 found[tap] = calling(self._family).answer(tap, answer, station.index, fed)
+        for tap, value in found.items():
+            if self._stations[tap].turned and value is not None:
+                found[tap] = value.transpose(0, 1)
         shown = {tap: found.get(tap) for tap in self._taps if tap in self._stations}
         return {tap: _to_numpy(value) for tap, value in shown.items() if value is not None}
 
@@ -172,9 +178,9 @@ def _quantised(model: Any) -> Any:
         return quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
 
 
-def _keep(found: dict[str, Any], tap: str, _module: Any, _arguments: Any, output: Any) -> None:
+def _keep(found: dict[str, Any], tap: str, part: int, _module: Any, _arguments: Any, output: Any) -> None:
     # A module that hands on several values names its main one first.
-    found[tap] = output[0] if isinstance(output, tuple) else output
+    found[tap] = output[part] if isinstance(output, tuple) else output
 
 
 def _keep_input(found: dict[str, Any], tap: str, _module: Any, arguments: tuple[Any, ...]) -> None:

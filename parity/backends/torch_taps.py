@@ -27,6 +27,10 @@ class Place:
     """The attention implementation that has it."""
     input: bool = False
     """What the module is fed, not what it hands on."""
+    part: int = 0
+    """Which of several values that the module hands on."""
+    turned: bool = False
+    """Are its first two axes length and rows?"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Station:
     of_head: bool
     narrowed: Any
     input: bool = False
+    part: int = 0
+    turned: bool = False
 
 
 _HERE = "parity.backends.torch_families"
@@ -107,7 +113,16 @@ def stations(
         else:
             module = _module(model, place, place.path.format(k=k)) if place.path is not None else None
             narrowed = _module(model, place, place.narrowed) if place.narrowed is not None else None
-            found[tap] = Station(module, place.field, k + place.offset, place.of_head, narrowed, place.input)
+            found[tap] = Station(
+                module,
+                place.field,
+                k + place.offset,
+                place.of_head,
+                narrowed,
+                place.input,
+                place.part,
+                place.turned,
+            )
     return found, absent
 
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from parity.checkpoints.wire import Message, read_message
 from parity.errors import ParityError, Problems
@@ -103,4 +103,4 @@ def _pieces(whole: Message) -> Iterator[Piece]:
         number = message.numbers.get(3, 1)
         if not 1 <= number <= len(_KINDS) or not message.all(1):
             raise ParityError("a piece of an unknown kind or without a text", got=number)
-        yield Piece(message.all(1)[-1].decode("utf-8"), score, cast("Kind", _KINDS[number - 1]))
+        yield Piece(message.all(1)[-1].decode("utf-8"), score, _KINDS[number - 1])
