@@ -132,7 +132,7 @@ def read_hf_folder(folder: Path) -> HfFolder:
         config = architecture.read_config(raw, where=folder / "config.json", activation=erf)
     classes = raw.get("architectures")
     named = classes[0] if isinstance(classes, list) and classes else classes
-    head = next((head for head in architecture.all_heads if head.target_class == named), None)
+    head = architecture.head_of_class(named, name=proof.head if proof is not None else None)
     if head is None:
         known = ", ".join(head.target_class for head in architecture.all_heads)
         remedy = "name the class under architectures"

@@ -40,7 +40,7 @@ def write_pytorch(understood: Understood, folder: Path, *, form: str = "safetens
     proofs: list[TensorProof] = []
 
     def arrays() -> Iterator[Array]:
-        turned = stream(checkpoint.read, understood.plan.moves, dtypes, problems=problems, hashing=hashing)
+        turned = stream(understood.read, understood.plan.moves, dtypes, problems=problems, hashing=hashing)
         for parts in assembled(turned):
             proofs.extend(part.proof for part in parts)
             yield parts[0].array

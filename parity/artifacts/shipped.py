@@ -25,7 +25,7 @@ from parity.checkpoints import open_checkpoint
 from parity.errors import BrokenParity, ParityError, Problems
 from parity.graphfile import Place, ir_places, onnx_file
 from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs, write_tensors
-from parity.weights import Cut, Row, operation
+from parity.weights import Cut, Row, Zeros, operation
 
 FILE = "weights.safetensors"
 """What `write_shipped` writes: the tensors that are not the source's, under its names."""
@@ -65,6 +65,8 @@ def write_shipped(artifact: Path, out: Path, *, source: Path) -> Storage:
         for line, found in _tensors(artifact, proof):
             if found is None:
                 problems.add(f"{line.target} is not in the artifact as its proof says", remedy="run `parity verify`")
+                continue
+            if isinstance(operation(line.operation), Zeros):
                 continue
             if line.source not in checkpoint.entries:
                 problems.add(f"the source has no {line.source}", remedy="name the checkpoint it was converted from")

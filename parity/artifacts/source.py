@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from parity.artifacts.stream import target_dtype
 from parity.checkpoints import Checkpoint, open_checkpoint
 from parity.errors import ParityError, Problems
@@ -27,7 +29,8 @@ from parity.inputs.wordpiece import (
     of_casing,
     read_vocab,
 )
-from parity.weights import Plan, Table, plan
+from parity.tensorfile import Array
+from parity.weights import Move, Plan, Table, Zeros, plan
 
 if TYPE_CHECKING:
     from parity.models import Card, Source
@@ -74,7 +77,13 @@ class Understood:
     @property
     def dtypes(self) -> dict[str, str]:
         """Each source tensor's dtype name."""
-        return {name: entry.dtype for name, entry in self.checkpoint.entries.items()}
+        absent = {move.source: "float32" for move in self.plan.moves if _is_zeros(move)}
+        return {name: entry.dtype for name, entry in self.checkpoint.entries.items()} | absent
+
+    def read(self, name: str) -> Array:
+        """A source tensor; zeros for one that the checkpoint lacks and what it was trained for never reads."""
+        absent = {move.source: move.source_shape for move in self.plan.moves if _is_zeros(move)}
+        return np.zeros(absent[name], np.float32) if name in absent else self.checkpoint.read(name)
 
 
 def understand(source: Source, choices: Choices) -> Understood:
@@ -115,6 +124,7 @@ def understand(source: Source, choices: Choices) -> Understood:
         assumptions=(
             *_assumptions(architecture, raw, activation, choices, card, rules),
             *_inferred(inferred, said, choices),
+            *(f"{move.target} is written as zeros: {_NEVER_READ}" for move in planned.moves if _is_zeros(move)),
             *architecture.notes(config, head),
         ),
     )
@@ -172,9 +182,11 @@ def _choose_head(
     held = architecture.heads(names)
     listed = ", ".join(head.name for head in held)
     if choices.head is not None:
-        for head in held:
-            if head.name == choices.head:
-                return head
+        exact = [head for head in held if head.name == choices.head]
+        # Where heads are named after tasks, the kind alone means the only one of its kind.
+        of_kind = [head for head in held if head.name.startswith(f"{choices.head}-")]
+        if exact or len(of_kind) == 1:
+            return (exact or of_kind)[0]
         raise ParityError(
             f"the checkpoint holds no head {choices.head}",
             where=prefix,
@@ -231,7 +243,7 @@ def _check_shapes(
 
 def _check_dtypes(planned: Plan, checkpoint: Checkpoint) -> None:
     problems = Problems("weights that are not floating point", where=checkpoint.prefix)
-    for move in planned.moves:
+    for move in (one for one in planned.moves if not _is_zeros(one)):
         dtype = checkpoint.entries[move.source].dtype
         if target_dtype(dtype) not in ("float32", "float64"):
             problems.add(f"{move.source} is no floating point tensor", got=dtype, remedy="take another checkpoint")
@@ -250,6 +262,13 @@ def _rules(architecture: Family, config: Config, source: Source, choices: Choice
         option = "--lower-case, --cased, --strip-accents and --keep-accents"
         raise ParityError(f"{option} are BERT's", got=architecture.name, remedy="leave them out")
     return read_rules(architecture.tokenizer, source.vocab, size=config.vocab_size)
+
+
+_NEVER_READ = "the checkpoint lacks it, and what it was trained for never reads it"
+
+
+def _is_zeros(move: Move) -> bool:
+    return isinstance(move.operation, Zeros)
 
 
 def _inferred(inferred: Mapping[str, Any], said: Mapping[str, Any], choices: Choices) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from parity.artifacts.tokenizers import copy_vocabulary
 from parity.checkpoints import write_bundle
 from parity.errors import Problems
 from parity.tensorfile import Array, TensorSpec
-from parity.weights import Drop, Move, plan
+from parity.weights import Drop, Move, Zeros, operation, plan
 
 _BUFFERS = (
     Drop("*position_ids", "the numbers 0, 1, 2, ..., not a weight"),
@@ -38,12 +38,15 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
     table = hf.family.table(hf.config, hf.head)
     # What the head's class does not have, a directory saved by transformers does not hold.
     absent = sorted(hf.family.unused_by_class(hf.head) - set(hf.specs))
-    table = replace(table, rules=tuple(rule for rule in table.rules if rule.target not in absent))
+    origin = {line.source: line for line in hf.proof.tensors} if hf.proof else {}
+    put_in = [line for line in origin.values() if isinstance(operation(line.operation), Zeros) and hf.holds(line)]
+    left = {*absent, *(line.target for line in put_in)}
+    table = replace(table, rules=tuple(rule for rule in table.rules if rule.target not in left))
     shapes = {name: spec.shape for name, spec in hf.specs.items() if name not in dict(table.tied)}
-    planned = plan(replace(table.inverted(), drops=_BUFFERS), shapes, where=hf.weights)
+    zeros = tuple(Drop(line.target, "zeros that the conversion put in") for line in put_in)
+    planned = plan(replace(table.inverted(), drops=(*_BUFFERS, *zeros)), shapes, where=hf.weights)
     tied = _tied(hf, dict(table.tied))
     _check_fit(hf, planned.moves)
-    origin = {line.source: line for line in hf.proof.tensors} if hf.proof else {}
     problems = Problems("weights that are no numbers", where=hf.weights)
     dtypes = {name: spec.dtype for name, spec in hf.specs.items()}
     # Widened weights go back to what they were; trained further they would lose by it.
@@ -68,7 +71,7 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
     if tokenizer:
         copy_vocabulary(hf.family.tokenizer, pytorch, folder)
     made = {line.target: line.target_sha256 for line in proofs}
-    before = {line.source: line.source_sha256 for line in origin.values()}
+    before = {line.source: line.source_sha256 for line in origin.values() if line not in put_in}
     changed = [name for name in sorted(made | before) if made.get(name) != before.get(name)]
     data = f"{prefix}.data-00000-of-00001"
     base = hf.as_proof()

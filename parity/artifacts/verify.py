@@ -18,7 +18,7 @@ from parity.artifacts.pytorch import METADATA, WEIGHTS
 from parity.checkpoints import open_checkpoint
 from parity.errors import BrokenParity, MissingRuntime, ParityError, Problems
 from parity.tensorfile import Array, TensorSpec, header_bytes, map_tensors, numpy_dtype
-from parity.weights import Cut, Operation, Row, operation
+from parity.weights import Cut, Operation, Row, Zeros, operation
 
 Reader = Callable[[str], Array]
 
@@ -233,7 +233,8 @@ def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
         problems.add(
             f"{name} of {source.name} is neither converted nor dropped", remedy="convert again from this source"
         )
-    for name in sorted(ours.keys() - names):
+    put_in = {line.source for line in proof.tensors if isinstance(_operation(line), Zeros)}
+    for name in sorted(ours.keys() - names - put_in):
         problems.add(f"{source.name} has no {name}", remedy="name the checkpoint this was converted from")
     here = [(name, *ours[name]) for name in ours if name in names]
 

@@ -204,7 +204,8 @@ def axes_of(job: Job) -> Mapping[str, str]:
     architecture, where = family(job.family), Path(job.source["config"])
     raw = json.loads(where.read_text(encoding="utf-8"))
     config = architecture.read_config(raw, where=where, activation=job.source.get("activation") or None)
-    head = next(head for head in architecture.all_heads if head.name == job.head)
+    head = architecture.head(job.head)
+    assert head is not None
     return {tap.name: tap.axes for tap in (*architecture.taps(config, head), *architecture.fine_taps(config, head))}
 
 

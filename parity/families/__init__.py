@@ -14,6 +14,7 @@ FAMILIES: dict[str, str] = {
     "gpt2": "parity.families.gpt2",
     "openai-gpt": "parity.families.openai_gpt",
     "transfo-xl": "parity.families.transfo_xl",
+    "xlnet": "parity.families.xlnet",
 }
 
 

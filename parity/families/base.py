@@ -76,3 +76,16 @@ class Family:
     """What a proof says about this conversion besides: where the target's config is spelt otherwise, and why."""
     suspects: Suspects = field(default_factory=Suspects)
     """What the diagnosis tries besides the weights."""
+    of_task: Callable[[str], Head | None] = lambda name: None
+    """The head of a task by its name, where the source names variables after tasks (`classifier-imdb`)."""
+
+    def head(self, name: str) -> Head | None:
+        """The head of that name; None if there is none."""
+        return next((head for head in self.all_heads if head.name == name), None) or self.of_task(name)
+
+    def head_of_class(self, target_class: object, *, name: str | None = None) -> Head | None:
+        """The head that a target's class holds: the one of that name, if it is of this class, or the first that is."""
+        said = self.head(name) if name is not None else None
+        if said is not None and said.target_class == target_class:
+            return said
+        return next((head for head in self.all_heads if head.target_class == target_class), None)

@@ -162,7 +162,7 @@ def _subject(subject: str, row: Runtime, *, config: Path | None, vocab: Path | N
     numbers = architecture.read_config(
         dict(proof.config), where=folder / FILE, activation=gelu_option(proof.activation)
     )
-    head = next((head for head in architecture.all_heads if head.name == proof.head), None)
+    head = architecture.head(proof.head)
     if head is None:
         raise ParityError(
             "the proof names an unknown head", where=folder / FILE, got=proof.head, remedy="convert again"

@@ -95,5 +95,6 @@ def open_original(job: Job) -> Original:
     architecture = family(job.family)
     raw = json.loads(where.read_text(encoding="utf-8"))
     config = architecture.read_config(raw, where=where, activation=job.source.get("activation") or None)
-    head = next(head for head in architecture.all_heads if head.name == job.head)
+    head = architecture.head(job.head)
+    assert head is not None
     return Original(reference, architecture, config, head)

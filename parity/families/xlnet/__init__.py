@@ -6,7 +6,7 @@ from parity.families.base import Family
 from parity.families.values import Feeds
 from parity.families.xlnet.config import read_config
 from parity.families.xlnet.fit import infer, misfits, unread_keys
-from parity.families.xlnet.heads import ALL_HEADS, fine_taps, has_labels, heads, labels, recognises, taps
+from parity.families.xlnet.heads import ALL_HEADS, fine_taps, has_labels, heads, labels, of_task, recognises, taps
 from parity.families.xlnet.names import layers
 from parity.families.xlnet.reference import stages
 from parity.families.xlnet.table import known, table, unused_by_class
@@ -45,4 +45,5 @@ FAMILY = Family(
     positioned=False,
     infer=infer,
     notes=notes,
+    of_task=of_task,
 )

@@ -95,13 +95,12 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
 def _as_source(raw: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
     """The same in the source's keys.
 
-    Whatever `untie_r` says there, transformers gives every layer its own biases; beside a TensorFlow checkpoint, whose
-    tensors have told `n_token`, they have told the truth of it, too.
+    transformers gives every layer its own biases whatever `untie_r` says; where it is false they have to be equal, or
+    the way back is refused.
     """
     said = {key: value for key, value in raw.items() if key not in ("vocab_size", "summary_use_proj", "pad_token_id")}
     said |= {"n_token": raw["vocab_size"], "use_summ_proj": raw.get("summary_use_proj", True)}
-    if "n_token" not in raw:
-        said["untie_r"] = True
+    said.setdefault("untie_r", True)
     width: Any = raw.get("d_model")
     count: Any = raw.get("n_head")
     if "d_head" not in raw and whole(width) and whole(count) and count > 0:

@@ -43,6 +43,12 @@ _AXES = {
 }
 
 
+def of_task(name: str) -> Head | None:
+    """The head for a task's own output layer, such as `classifier-imdb`; None if the name is of another kind."""
+    kind, _, of = name.partition("-")
+    return named(name) if kind in ("classifier", "regression") and of else None
+
+
 def named(name: str) -> Head:
     """The head of that name, whatever its task is called."""
     target, taps = _CLASSES[task(name).kind]
