@@ -27,6 +27,7 @@ class File:
     sized: bool = True
     chunked: bool = False
     encoding: str | None = None
+    kind: str = "application/octet-stream"
     shifted: int = 0
     """By how much a range answer begins elsewhere than asked."""
     head: int | None = None
@@ -120,6 +121,7 @@ def serving() -> Iterator[Server]:
                 declared = len(rest) if file.declares is None else file.declares - begin
                 self.send_header("Content-Length", str(declared))
             for name, value in (
+                ("Content-Type", file.kind),
                 ("ETag", file.etag),
                 ("Last-Modified", file.modified),
                 ("Content-Encoding", file.encoding),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from file_server import File, Server, serving
 from parity.errors import ParityError
 from parity.models.fetch import fetch, resume
 from parity.models.fetch.http import _check
+from parity.models.fetch.record import record_file
 
 from .published import BIG, MB, archive_of, card_of, is_whole, sha256, singles, zipped
+from .support import python
 
 # Broken off
 
@@ -57,6 +60,27 @@ def test_an_interrupted_process_leaves_a_part_that_the_next_one_takes_up(server:
     (_, second) = server.gets("/a.zip")
     assert second is not None
     assert int(second[6:-1]) >= MB
+
+
+def test_a_killed_process_leaves_a_part_that_the_next_one_takes_up(server: Server, cache: Path) -> None:
+    of = zipped(server)
+    code = """
+import os, signal, sys
+from parity.models.fetch import fetch
+from parity.models.schema import Card
+def die(what, done, total):
+    if done >= 1 << 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+fetch(Card.model_validate_json(sys.stdin.readline()), watch=die)
+"""
+    process = python(code)
+    process.communicate(of.model_dump_json() + "\n", timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    fetch(of)
+    assert is_whole(cache)
+    (_, second) = server.gets("/a.zip")
+    # What the dead process had in its buffer is lost, and asked for again.
+    assert second is None or int(second[6:-1]) > 0
 
 
 def test_finished_files_of_a_broken_fetch_are_not_transferred_again(server: Server, cache: Path) -> None:
@@ -200,6 +224,15 @@ def test_a_refusal_is_not_asked_twice(status: int, server: Server, cache: Path) 
         fetch(of)
     assert len(server.asked) == 1
     assert not is_whole(cache)
+
+
+def test_a_web_page_is_not_taken_for_a_file(server: Server, cache: Path) -> None:
+    of = singles(server)
+    server.files["/vocab.txt"] = File(b"<html>please log in</html>", kind="text/html; charset=utf-8")
+    with pytest.raises(ParityError, match="a web page instead of the file"):
+        fetch(of)
+    assert not is_whole(cache)
+    assert not record_file("thing").exists()
 
 
 def test_redirects_are_followed_but_not_for_ever(server: Server, cache: Path) -> None:

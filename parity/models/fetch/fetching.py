@@ -72,8 +72,9 @@ class _Job:
     def build(self, empty: Path) -> None:
         """Fill the entry. Only the builder comes here, so that the downloads are its own."""
         shelf = downloads(self.card)
-        shelf.mkdir(parents=True, exist_ok=True)
-        use(shelf)
+        while not use(shelf):
+            # Whoever clears the cache may be quicker.
+            shelf.mkdir(parents=True, exist_ok=True)
         known, room = recorded(self.card.name), cache_limit()
         here: dict[str, Path] = {}
         for item in items(self.card):

@@ -97,6 +97,9 @@ def _check(response: requests.Response, url: str) -> None:
         if before.startswith("https:") and not after.startswith("https:"):
             raise ParityError("redirected from https to an unprotected address", where=url, got=after)
     status = response.status_code
+    if status == 200 and response.headers.get("Content-Type", "").lower().startswith("text/html"):
+        # A login, a notice, a search for the file: with status 200 all the same.
+        raise ParityError("the server sends a web page instead of the file", where=url, remedy=BY_HAND)
     if status in (200, 206, 416):
         return
     if status in _PASSING:
