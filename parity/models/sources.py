@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from parity.checkpoints import open_checkpoint
 from parity.errors import ParityError, Problems
 from parity.families import FAMILIES, detect
-from parity.families.base import Family
 from parity.families import family as family_named
+from parity.families.base import Family
 from parity.models.cache import build_once, cache_limit, cache_root, evict, expanded, use
 from parity.models.library import card, card_names, nearest
 from parity.models.shapes import Scale

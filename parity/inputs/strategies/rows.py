@@ -18,7 +18,11 @@ def text_batch(tokenizer: Rules, found: Sequence[tuple[str, str | None]], positi
     Texts too long for the model lose their ends, and then no text gives these ids.
     """
     rows = [tokenizer.encode(text, pair, max_length=positions) for text, pair in found]
-    fits = all(pair is None and len(tokenizer.ids(text)) <= positions - tokenizer.added for text, pair in found)
+    # Where nothing is put around a text, an empty one is no row at all.
+    rows = [row if row.input_ids else Encoded((tokenizer.pad,), (0,)) for row in rows]
+    fits = all(row.input_ids != (tokenizer.pad,) for row in rows) and all(
+        pair is None and len(tokenizer.ids(text)) <= positions - tokenizer.added for text, pair in found
+    )
     shown = tuple(text if pair is None else f"{text} [SEP] {pair}" for text, pair in found)
     texts = tuple(text for text, _ in found) if fits else None
     return _assembled(rows, texts, shown, tokenizer.pad, token_types)
