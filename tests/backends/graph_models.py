@@ -18,3 +18,4 @@ def _load(path: Path) -> ModuleType:
 
 tiny = _load(Path(__file__).parents[1] / "artifacts" / "graph_folders.py")
 runs = _load(Path(__file__).parents[1] / "artifacts" / "graph_runs.py")
+transfo_xl = _load(Path(__file__).parents[1] / "artifacts" / "transfo_xl_folders.py")
