@@ -89,8 +89,26 @@ SHAPES: Mapping[str, Shapes] = {
         head="lm",
         scales={
             "full": {},
-            "small": {"n_layer": 12, "d_model": 128, "n_head": 4, "d_head": 32, "d_inner": 256, "n_token": 2000},
-            "tiny": {"n_layer": 2, "d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 64, "n_token": 700},
+            "small": {
+                "n_layer": 12,
+                "d_model": 128,
+                "n_head": 4,
+                "d_head": 32,
+                "d_inner": 256,
+                "n_token": 2000,
+                "mem_len": 48,
+                "max_seq_length": 128,
+            },
+            "tiny": {
+                "n_layer": 2,
+                "d_model": 32,
+                "n_head": 2,
+                "d_head": 16,
+                "d_inner": 64,
+                "n_token": 1200,
+                "mem_len": 16,
+                "max_seq_length": 64,
+            },
         },
     ),
 }

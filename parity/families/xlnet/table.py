@@ -122,5 +122,8 @@ def known(names: Collection[str]) -> tuple[frozenset[str], tuple[Drop, ...]]:
 
 
 def unused_by_class(head: Head) -> frozenset[str]:
-    """Nothing: every class has all that its table writes."""
-    return frozenset()
+    """The vector that the second stream begins with: no class reads it where there is no target mapping.
+
+    Graphs have one stream, so it is none of their constants.
+    """
+    return frozenset({"mask_emb" if task(head.name).kind == "none" else "transformer.mask_emb"})
