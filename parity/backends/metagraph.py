@@ -14,8 +14,9 @@ from pathlib import Path
 import tensorflow as tf
 
 from parity.artifacts.tfgraph.bert import Place, activation, find_inputs, find_tap
-from parity.artifacts.tfgraph.freezing import Feed, Frozen, check, freeze, reach
+from parity.artifacts.tfgraph.freezing import Feed, Frozen, freeze
 from parity.artifacts.tfgraph.ports import dtype_of, shape_of
+from parity.artifacts.tfgraph.reaching import check, reach
 from parity.artifacts.tfgraph.reading import META, Graph, read_graph
 from parity.artifacts.tfgraph.running import Running
 from parity.artifacts.tfgraph.spec import Port

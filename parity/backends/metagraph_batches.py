@@ -11,11 +11,12 @@ from parity.artifacts.tfgraph.bert import Place
 from parity.artifacts.tfgraph.freezing import Feed
 from parity.artifacts.tfgraph.running import Running
 from parity.backends.protocol import BatchSkipped
+from parity.errors import ParityError
 from parity.tensorfile import Array
 
-_IDS, _MASK, _POSITIONS = "input_ids", "attention_mask", "logit_positions"
+_IDS, _POSITIONS = "input_ids", "logit_positions"
 _NEUTRAL = {"attention_mask": 1, "token_type_ids": 0}
-"""What an input that the graph does not have is taken for in it."""
+"""What an input is that the batch does not name, or that the graph does not have."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +85,15 @@ def _rows(
 ) -> dict[str, Array]:
     part = {name: array[rows] for name, array in inputs.items()}
     held, length = part[_IDS].shape
-    fed = {
-        name: _filled(part[name], drawn.rows or held, drawn.length or length, feed)
-        for name, feed in drawn.feeds.items()
-        if name in part and name != _POSITIONS
-    }
-    if drawn.length is not None and _MASK in drawn.feeds and _MASK not in part:
-        real = np.ones((held, length), np.int32)
-        fed[_MASK] = _filled(real, drawn.rows or held, drawn.length, drawn.feeds[_MASK])
     sizes = (drawn.rows or held, drawn.length or length)
+    usual = {name: np.full((held, length), value, np.int32) for name, value in _NEUTRAL.items()}
+    given = {**usual, **part}
+    fed = {name: _filled(given[name], *sizes, feed) for name, feed in drawn.feeds.items() if name != _POSITIONS}
     whole = {tap: place for tap, place in places.items() if "Q" not in place.axes}
     taps = _cut(dict(zip(whole, running.run(fed, [p.port for p in whole.values()]), strict=True)), whole, sizes, part)
     few = {tap: place for tap, place in places.items() if "Q" in place.axes}
+    if few and _POSITIONS not in part:
+        raise ParityError(f"the batch has no {_POSITIONS}", remedy="write it with `parity.inputs`")
     if few:
         taps |= _at_positions(running, drawn, few, fed, part[_POSITIONS])
     return taps

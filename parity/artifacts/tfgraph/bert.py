@@ -14,12 +14,14 @@ from typing import Any
 
 from parity.artifacts.tfgraph.operations import SOURCES
 from parity.artifacts.tfgraph.ports import origin, readers
+from parity.artifacts.tfgraph.reaching import reach
 from parity.artifacts.tfgraph.reading import Graph, data_inputs
 from parity.artifacts.tfgraph.spec import Port
 
 WORDS = "bert/embeddings/word_embeddings"
 TYPES = "bert/embeddings/token_type_embeddings"
 POSITIONS = "bert/embeddings/position_embeddings"
+_POOLER = "bert/pooler/dense/Tanh"
 _NORM = "LayerNorm/batchnorm/add_1"
 _LAYER = "bert/encoder/layer_{i}/"
 _ATTENTION = _LAYER + "attention/"
@@ -36,11 +38,12 @@ _PLACES = {
     "layer.{i}.attention.norm": ("node", f"{_ATTENTION}output/{_NORM}", "BTC"),
     "layer.{i}.intermediate": ("input", f"{_LAYER}output/dense/MatMul", "BTC"),
     "layer.{i}.output": ("node", f"{_LAYER}output/dense/BiasAdd", "BTC"),
-    "pooler": ("node", "bert/pooler/dense/Tanh", "BC"),
+    "pooler": ("node", _POOLER, "BC"),
     "mlm.transform": ("node", f"cls/predictions/transform/{_NORM}", "BQC"),
     "logits.mlm": ("bias", "cls/predictions/output_bias", "BQC"),
     "logits.nsp": ("bias", "cls/seq_relationship/output_bias", "BC"),
     "logits.classifier": ("bias", "output_bias", "BC"),
+    "logits.tokens": ("bias", "output_bias", "BTC"),
     "logits.qa": ("bias", "cls/squad/output_bias", "BTC"),
 }
 """How a tap is found: a node's output, what its first input is, or the sum with a variable; and the tap's axes."""
@@ -73,14 +76,25 @@ def find_tap(graph: Graph, tap: str) -> Place | str:
     how, name, axes = _PLACES[template]
     name = name.replace("{i}", number[1]) if number else name
     if how == "bias":
-        sums = [node for node, _ in readers(graph, name) if node.op in _ADDS]
-        return Place(Port(sums[0].name), axes) if len(sums) == 1 else f"nothing in the graph adds {name}"
+        return _sum(graph, name, axes)
     if name not in graph.nodes:
         return f"the graph has no node {name}"
     inputs = data_inputs(graph.nodes[name])
     if how == "input" and not inputs:
         return f"node {name} of the graph computes from nothing"
     return Place(inputs[0] if how == "input" else Port(name), axes)
+
+
+def _sum(graph: Graph, bias: str, axes: str) -> Place | str:
+    """What a variable is added to; classifiers of rows and of tokens share its name, and only rows have a pooler."""
+    sums = [node for node, _ in readers(graph, bias) if node.op in _ADDS]
+    if len(sums) != 1:
+        return f"nothing in the graph adds {bias}"
+    port = Port(sums[0].name)
+    pooled = _POOLER in reach(graph, [port]).nodes
+    if pooled != ("T" not in axes and "Q" not in axes):
+        return f"what the graph adds {bias} to is{'' if pooled else ' not'} computed from the pooler"
+    return Place(port, axes)
 
 
 def find_inputs(graph: Graph) -> Mapping[str, Port]:

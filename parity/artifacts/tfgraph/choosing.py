@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from parity.artifacts.tfgraph.bert import find_inputs, find_tap, is_bert, last_layer
-from parity.artifacts.tfgraph.freezing import Feed, reach
+from parity.artifacts.tfgraph.freezing import Feed
 from parity.artifacts.tfgraph.ports import Shape, dtype_of, shape_of
+from parity.artifacts.tfgraph.reaching import reach
 from parity.artifacts.tfgraph.reading import META, Graph, data_inputs
 from parity.artifacts.tfgraph.spec import InputSpec, Port
 from parity.checkpoints import Checkpoint
 from parity.errors import ParityError, Problems
 
-_HEADS = ("logits.mlm", "logits.nsp", "logits.classifier", "logits.qa")
+_HEADS = ("logits.mlm", "logits.nsp", "logits.classifier", "logits.tokens", "logits.qa")
 
 
 @dataclass(frozen=True)

@@ -6,45 +6,31 @@ What the Model Optimizer did with `--input_meta_graph` and `--input_model`, whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import parity
 from parity.artifacts.folder import check_free, new_folder
-from parity.artifacts.proof import FILE, Dropped, Proof
-from parity.artifacts.pytorch import hash_files
-from parity.artifacts.tfgraph import bert
-from parity.artifacts.tfgraph.choosing import Sizes, choose_inputs, choose_outputs, choose_sizes, sized
-from parity.artifacts.tfgraph.dropout import scalar
-from parity.artifacts.tfgraph.freezing import Feed, Frozen, freeze, reach, resize
+from parity.artifacts.proof import Proof
+from parity.artifacts.tfgraph.choosing import choose_inputs, choose_outputs, choose_sizes, sized
+from parity.artifacts.tfgraph.freezing import Feed, Frozen, freeze, resize
 from parity.artifacts.tfgraph.ir import IR, convert_frozen
 from parity.artifacts.tfgraph.probing import apart, limits, probes
-from parity.artifacts.tfgraph.proving import find, graph_constants
+from parity.artifacts.tfgraph.proving import Made, prove
+from parity.artifacts.tfgraph.reaching import reach
 from parity.artifacts.tfgraph.reading import META, Graph, read_graph
 from parity.artifacts.tfgraph.running import Running
 from parity.artifacts.tfgraph.spec import Port, parse_inputs, parse_outputs
 from parity.artifacts.tfgraph.variables import graph_of, missing, reader
 from parity.checkpoints import Checkpoint, open_checkpoint
 from parity.errors import MissingRuntime, ParityError, Problems
-from parity.graphfile import ir_places
 
 _NEEDS = ("tensorflow", "openvino")
 _ALLOWED = {None: 1e-3, "fp16": 3e-2}
 """Largest deviation of an output, relative to its largest value: another graph is far beyond, rounding far below."""
 _FROZEN = ".pb"
-
-
-@dataclass(frozen=True)
-class Made:
-    """One try that held."""
-
-    frozen: Frozen
-    sizes: Sizes
-    deviations: Mapping[str, float]
 
 
 def convert_graph(
@@ -93,8 +79,8 @@ def convert_graph(
         wanted = choose_outputs(read, ports, checkpoint)
         feeds = choose_inputs(read, wanted, specs)
         folder = stack.enter_context(new_folder(out, force=force))
-        made, refused = _made(read, wanted, feeds, checkpoint, folder, compress)
-        proof = _proof(read, made, refused, checkpoint, folder, compress)
+        made = _made(read, wanted, feeds, checkpoint, folder, compress)
+        proof = prove(read, made, checkpoint, folder, compress=compress)
         proof.write(folder)
         return proof
 
@@ -114,7 +100,7 @@ def _made(
     checkpoint: Checkpoint | None,
     folder: Path,
     compress: str | None,
-) -> tuple[Made, list[str]]:
+) -> Made:
     """The freest sizes that the graph itself runs in, on TensorFlow, and OpenVINO with it to the same values."""
     refused: list[str] = []
     tries = choose_sizes(graph, feeds)
@@ -124,7 +110,7 @@ def _made(
     for sizes in tries:
         frozen = resize(frozen, sized(feeds, sizes))
         try:
-            return Made(frozen, sizes, _tried(graph, frozen, folder, compress)), refused
+            return Made(frozen, sizes, _tried(graph, frozen, folder, compress), tuple(refused))
         except ParityError as error:
             refused.append(f"{sizes.text}: {error.what}")
     problems = Problems("the graph cannot be converted", where=graph.where)
@@ -143,85 +129,19 @@ def _tried(graph: Graph, frozen: Frozen, folder: Path, compress: str | None) -> 
     batches = list(probes(graph, frozen.feeds))
     running = Running(frozen, where=str(graph.where))
     try:
-        expected = [running.run(batch, frozen.outputs) for batch in batches]
         types = [running.dtype(port) for port in frozen.outputs]
+        expected = [running.run(batch, frozen.outputs) for batch in batches]
     finally:
         running.close()
     held = limits(graph)
     with TemporaryDirectory(prefix="parity-graph-") as scratch:
         made = convert_frozen(frozen, types, Path(scratch), longest=held.positions if held else 0)
         made.save(folder, half=compress == "fp16")
-    shipped = IR.load(folder)
-    found = [apart(shipped.run(batch), values) for batch, values in zip(batches, expected, strict=True)]
+    answers = IR.load(folder).run(batches)
+    found = [apart(answer, values) for answer, values in zip(answers, expected, strict=True)]
     worst = {str(port): max(one[number] for one in found) for number, port in enumerate(frozen.outputs)}
     beyond = {name: value for name, value in worst.items() if not value <= _ALLOWED[compress]}
     if beyond:
         name, value = next(iter(beyond.items()))
         raise ParityError(f"OpenVINO computes {name} {value:.2g} beside TensorFlow, relative to its largest value")
     return worst
-
-
-def _proof(
-    graph: Graph, made: Made, refused: Sequence[str], checkpoint: Checkpoint | None, folder: Path, compress: str | None
-) -> Proof:
-    frozen, known = made.frozen, bert.is_bert(graph)
-    if checkpoint is None:
-        weights = graph_constants([graph.nodes[node.name] for node in frozen.graph.node if node.name in graph.nodes])
-    else:
-        weights = {name: checkpoint.read(name) for name in sorted(set(frozen.variables.values()))}
-    found = find(weights, ir_places(folder / IR.FILE), half=compress == "fp16")
-    left = sorted(set(checkpoint.entries) - set(weights)) if checkpoint else []
-    unused = tuple(Dropped(name, "not needed by the outputs") for name in left)
-    epsilon = scalar(graph, Port("bert/embeddings/LayerNorm/batchnorm/add/y"))
-    return Proof(
-        to="openvino",
-        family="bert" if known else "graph",
-        head="none",
-        labels=0,
-        source_format="tensorflow-metagraph" if graph.where.suffix == META else "tensorflow-frozen-graph",
-        config_file="",
-        config={},
-        activation=(bert.activation(graph) or "unknown") if known else "unknown",
-        epsilon=epsilon or 0.0,
-        casing={},
-        assumptions=_said(made, refused, found.folded, found.equal),
-        tensors=found.tensors,
-        dropped=(*found.folded, *unused),
-        tied=(),
-        files=hash_files(folder, leave_out={FILE}),
-        notes={
-            "graph": graph.where.name,
-            "drawn_by": graph.producer or "unknown",
-            "inputs": {feed.name: _spelt(feed) for feed in frozen.feeds},
-            "outputs": [str(port) for port in frozen.outputs],
-            "sizes": made.sizes.text,
-            "refused_sizes": list(refused),
-            "dropouts_taken_out": list(frozen.dropouts),
-            "folded": [line.source for line in found.folded],
-            "equal": [list(names) for names in found.equal],
-            "beside_tensorflow": dict(made.deviations),
-            "left_out": dict(frozen.left),
-            "compress": compress or "none",
-        },
-        parity=parity.__version__,
-    )
-
-
-def _spelt(feed: Feed) -> str:
-    sizes = " ".join("?" if size is None else str(size) for size in feed.shape or ())
-    return f"{feed.port} {feed.dtype}[{sizes}]"
-
-
-def _said(
-    made: Made, refused: Sequence[str], folded: Sequence[Dropped], equal: Sequence[Sequence[str]]
-) -> tuple[str, ...]:
-    said = [f"sizes are kept as drawn: {reason}" for reason in refused]
-    if made.frozen.dropouts:
-        said.append(f"{len(made.frozen.dropouts)} dropouts of a training graph are taken out")
-    said += [f"{line.source}: {line.reason}" for line in folded]
-    if equal:
-        said.append(
-            f"{sum(map(len, equal))} variables share their content with another: that each is in its own place is not "
-            "proved by content"
-        )
-    return tuple(said)

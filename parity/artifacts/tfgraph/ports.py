@@ -55,6 +55,13 @@ def shape_of(graph: Graph, port: Port) -> Shape | None:
     return None
 
 
+def variable_form(node: Any) -> tuple[str | None, tuple[int, ...] | None]:
+    """Dtype name and shape that the graph declares for a variable; None where it declares none."""
+    shape = node.attr["shape"].shape
+    sizes = None if shape.unknown_rank else tuple(int(dim.size) for dim in shape.dim)
+    return NUMBERS.get(node.attr["dtype"].type), None if sizes is None or min(sizes, default=0) < 0 else sizes
+
+
 def _sizes(shape: Any) -> Shape | None:
     return None if shape.unknown_rank else tuple(None if dim.size < 0 else int(dim.size) for dim in shape.dim)
 

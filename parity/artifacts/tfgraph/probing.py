@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from parity.artifacts.tfgraph.bert import POSITIONS, TYPES, WORDS, find_inputs, is_bert
-from parity.artifacts.tfgraph.freezing import Feed, variable_form
+from parity.artifacts.tfgraph.freezing import Feed
 from parity.artifacts.tfgraph.operations import VARIABLES
+from parity.artifacts.tfgraph.ports import variable_form
 from parity.artifacts.tfgraph.reading import Graph
 from parity.tensorfile import Array
 

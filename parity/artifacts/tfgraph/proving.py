@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import parity
 from parity.artifacts.graph_constants import Constant, constants
-from parity.artifacts.proof import Dropped, TensorProof, sha256_array
+from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, sha256_array
+from parity.artifacts.pytorch import hash_files
+from parity.artifacts.tfgraph.bert import activation, is_bert
+from parity.artifacts.tfgraph.choosing import Sizes
+from parity.artifacts.tfgraph.dropout import scalar
+from parity.artifacts.tfgraph.freezing import Feed, Frozen
+from parity.artifacts.tfgraph.ir import IR
 from parity.artifacts.tfgraph.operations import NUMBERS
-from parity.graphfile import Place
-from parity.tensorfile import Array, numpy_dtype
+from parity.artifacts.tfgraph.reading import META, Graph
+from parity.artifacts.tfgraph.spec import Port
+from parity.checkpoints import Checkpoint
+from parity.graphfile import Place, ir_places
+from parity.tensorfile import Array
+
+
+@dataclass(frozen=True)
+class Made:
+    """One try that held."""
+
+    frozen: Frozen
+    sizes: Sizes
+    deviations: Mapping[str, float]
+    """Largest deviation from TensorFlow of each output, relative to its largest value."""
+    refused: tuple[str, ...]
+    """Freer sizes, and why they did not hold."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +118,78 @@ def graph_constants(nodes: Sequence[Any]) -> dict[str, Array]:
     Args:
         nodes: nodes whose constants have been checked.
     """
+    from tensorflow import make_ndarray
+
     found = {}
     for node in nodes:
-        tensor = node.attr["value"].tensor
-        dtype = NUMBERS.get(tensor.dtype) if node.op == "Const" else None
-        if dtype is None or not dtype.endswith(("float16", "float32", "float64")) or not tensor.tensor_shape.dim:
+        if node.op != "Const":
             continue
-        if tensor.tensor_content:
-            shape = [dim.size for dim in tensor.tensor_shape.dim]
-            found[node.name] = np.frombuffer(tensor.tensor_content, numpy_dtype(dtype)).reshape(shape)
+        tensor = node.attr["value"].tensor
+        dtype = NUMBERS.get(tensor.dtype, "")
+        if dtype not in ("float16", "float32", "float64", "bfloat16") or not tensor.tensor_shape.dim:
+            continue
+        found[node.name] = np.asarray(make_ndarray(tensor))
     return found
+
+
+def prove(graph: Graph, made: Made, checkpoint: Checkpoint | None, folder: Path, *, compress: str | None) -> Proof:
+    """The proof of the IR that lies in `folder`."""
+    frozen, known = made.frozen, is_bert(graph)
+    if checkpoint is None:
+        weights = graph_constants([graph.nodes[node.name] for node in frozen.graph.node if node.name in graph.nodes])
+    else:
+        weights = {name: checkpoint.read(name) for name in sorted(set(frozen.variables.values()))}
+    found = find(weights, ir_places(folder / IR.FILE), half=compress == "fp16")
+    left = sorted(set(checkpoint.entries) - set(weights)) if checkpoint else []
+    unused = tuple(Dropped(name, "not needed by the outputs") for name in left)
+    epsilon = scalar(graph, Port("bert/embeddings/LayerNorm/batchnorm/add/y"))
+    return Proof(
+        to="openvino",
+        family="bert" if known else "graph",
+        head="none",
+        labels=0,
+        source_format="tensorflow-metagraph" if graph.where.suffix == META else "tensorflow-frozen-graph",
+        config_file="",
+        config={},
+        activation=(activation(graph) or "unknown") if known else "unknown",
+        epsilon=epsilon or 0.0,
+        casing={},
+        assumptions=_said(made, found),
+        tensors=found.tensors,
+        dropped=(*found.folded, *unused),
+        tied=(),
+        files=hash_files(folder, leave_out={FILE}),
+        notes={
+            "graph": graph.where.name,
+            "drawn_by": graph.producer or "unknown",
+            "inputs": {feed.name: _spelt(feed) for feed in frozen.feeds},
+            "outputs": [str(port) for port in frozen.outputs],
+            "sizes": made.sizes.text,
+            "refused_sizes": list(made.refused),
+            "dropouts_taken_out": list(frozen.dropouts),
+            "folded": [line.source for line in found.folded],
+            "equal": [list(names) for names in found.equal],
+            "beside_tensorflow": dict(made.deviations),
+            "left_out": dict(frozen.left),
+            "compress": compress or "none",
+        },
+        parity=parity.__version__,
+    )
+
+
+def _spelt(feed: Feed) -> str:
+    sizes = " ".join("?" if size is None else str(size) for size in feed.shape or ())
+    return f"{feed.port} {feed.dtype}[{sizes}]"
+
+
+def _said(made: Made, found: Found) -> tuple[str, ...]:
+    said = [f"sizes are kept as drawn: {reason}" for reason in made.refused]
+    if made.frozen.dropouts:
+        said.append(f"{len(made.frozen.dropouts)} dropouts of a training graph are taken out")
+    said += [f"{line.source}: {line.reason}" for line in found.folded]
+    if found.equal:
+        said.append(
+            f"{sum(map(len, found.equal))} variables share their content with another: that each is in its own place "
+            "is not proved by content"
+        )
+    return tuple(said)

@@ -7,6 +7,7 @@ that later steps take their nodes from, so that no second reader can understand 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ _MOST_META = 1 << 29
 _MOST_NODES = 1 << 20
 _MOST_SPREAD = 1 << 26
 """Bytes that constants may take beyond what the file holds of them: one number can stand for a whole tensor."""
+_INPUT = re.compile(r"\^?[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*(?::\d{1,5})?")
 _REMEDY = "take the graph from its publisher again"
 
 
@@ -69,6 +71,10 @@ def read_graph(path: Path) -> Graph:
     for node in graph.node:
         if node.name in nodes:
             raise ParityError(f"two nodes are called {node.name}", where=path, remedy=_REMEDY)
+        wrong = [text for text in node.input if not _INPUT.fullmatch(text)]
+        if wrong or not _INPUT.fullmatch(node.name):
+            shown = wrong[0] if wrong else node.name
+            raise ParityError("a node has an impossible name or input", where=path, got=shown[:80], remedy=_REMEDY)
         nodes[node.name] = node
     return Graph(path, nodes, graph.versions, producer, len(graph.library.function))
 
@@ -91,11 +97,7 @@ def refuse_forbidden(graph: Any, path: Path) -> None:
 
 
 def data_inputs(node: Any) -> list[Port]:
-    """What a node computes from; control edges order side effects, of which a kept node has none.
-
-    Raises:
-        ValueError: an input that is not spelt as TensorFlow spells it.
-    """
+    """What a node computes from; control edges order side effects, of which a kept node has none."""
     found = []
     for text in node.input:
         if text.startswith("^"):

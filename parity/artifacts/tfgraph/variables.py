@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from parity.artifacts.tfgraph.freezing import variable_form
+from parity.artifacts.tfgraph.ports import variable_form
 from parity.artifacts.tfgraph.reading import META, Graph
 from parity.checkpoints import Checkpoint
 from parity.errors import ParityError, Problems
