@@ -138,12 +138,12 @@ def _cutoffs(raw: Mapping[str, Any], n_token: int, problems: Problems) -> tuple[
     if "cutoffs" not in raw:
         problems.add("cutoffs is missing", remedy=f"[] where the vocabulary is not cut; {_PUBLISHED}")
         return ()
-    whole = isinstance(value, list) and all(isinstance(cut, int) and not isinstance(cut, bool) for cut in value)
-    if not whole or not isinstance(value, list) or len(value) > _MOST_CUTOFFS:
+    listed: list[Any] = list(value) if isinstance(value, list | tuple) else [None]
+    if len(listed) > _MOST_CUTOFFS or not all(isinstance(cut, int) and not isinstance(cut, bool) for cut in listed):
         problems.add("cutoffs is no list of whole numbers", got=_said(value), remedy=_PUBLISHED)
         return ()
     # corpus-info.json has the ends among them; the original's main() takes them off.
-    inner = value[1:-1] if len(value) > 1 and value[0] == 0 and value[-1] == n_token else value
+    inner = listed[1:-1] if len(listed) > 1 and listed[0] == 0 and listed[-1] == n_token else listed
     bounds = [0, *inner, n_token]
     if any(low >= high for low, high in pairwise(bounds)):
         problems.add("cutoffs do not rise from 1 to below n_token", got=f"{inner} of {n_token}", remedy=_PUBLISHED)
@@ -155,6 +155,7 @@ def _tied(raw: Mapping[str, Any], projected: Sequence[bool], share: bool, proble
     """Per cluster, and only where there is a projection: without clusters the original always ties it."""
     by_flag = [k > 0 and share for k in range(len(projected))] if len(projected) > 1 else [True]
     said = raw.get("tie_projs")
+    said = list(said) if isinstance(said, tuple) else said
     if said is None:
         return tuple(tie and there for tie, there in zip(by_flag, projected, strict=True))
     if not isinstance(said, list) or len(said) != len(projected) or not all(isinstance(tie, bool) for tie in said):
