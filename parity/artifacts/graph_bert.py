@@ -198,6 +198,8 @@ TEXTS: Mapping[str, Text] = {
     "BertLMHeadModel": _text(_masked_lm),
     "BertForNextSentencePrediction": _text(_next_sentence),
     "BertForSequenceClassification": _text(_classifier),
+    "BertForMultipleChoice": _text(_classifier),
     "BertForTokenClassification": _text(_token_classifier),
     "BertForQuestionAnswering": _text(_question_answering),
 }
+"""Multiple choice: every choice is a row of its own, with one score."""

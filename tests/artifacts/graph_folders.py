@@ -33,6 +33,7 @@ CLASSES = (
     "BertForNextSentencePrediction",
     "BertForSequenceClassification",
     "BertForTokenClassification",
+    "BertForMultipleChoice",
     "BertForQuestionAnswering",
 )
 _BARE = {"BertForMaskedLM", "BertLMHeadModel", "BertForTokenClassification", "BertForQuestionAnswering"}
@@ -66,6 +67,8 @@ def shapes(target_class: str, config: dict[str, Any]) -> dict[str, tuple[int, ..
         dense["cls.seq_relationship"] = (2, hidden)
     if target_class in _CLASSIFIERS:
         dense["classifier"] = (LABELS, hidden)
+    if target_class == "BertForMultipleChoice":
+        dense["classifier"] = (1, hidden)
     if target_class == "BertForQuestionAnswering":
         dense["qa_outputs"] = (2, hidden)
     for scope, shape in dense.items():
@@ -126,7 +129,9 @@ def eager(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     model = getattr(transformers, name).from_pretrained(folder, attn_implementation="eager").eval()
     with torch.inference_mode():
         fed = {key: torch.from_numpy(inputs[key]) for key in ("input_ids", "attention_mask", "token_type_ids")}
-        answer = model(**fed, output_hidden_states=True)
+        # Multiple choice takes [B, choices, T]; here every row is the only choice of its own question.
+        shaped = {key: ids[:, None] if name == "BertForMultipleChoice" else ids for key, ids in fed.items()}
+        answer = model(**shaped, output_hidden_states=True)
         encoded = model.base_model(**fed)
     states = answer.hidden_states
     found = {"embeddings": states[0], "last_hidden_state": states[-1]}

@@ -69,6 +69,7 @@ SHIPPED = {
     "BertForNextSentencePrediction": ["last_hidden_state", "pooler_output", "logits"],
     "BertForSequenceClassification": ["last_hidden_state", "pooler_output", "logits"],
     "BertForTokenClassification": ["last_hidden_state", "logits"],
+    "BertForMultipleChoice": ["last_hidden_state", "pooler_output", "logits"],
     "BertForQuestionAnswering": ["last_hidden_state", "start_logits", "end_logits"],
 }
 

@@ -188,6 +188,7 @@ HEADS = {
     "BertForQuestionAnswering": ("logits.qa", lambda found: np.stack([found["start_logits"], found["end_logits"]], -1)),
     "BertForSequenceClassification": ("logits.classifier", lambda found: found["logits"]),
     "BertForTokenClassification": ("logits.tokens", lambda found: found["logits"]),
+    "BertForMultipleChoice": ("logits.classifier", lambda found: found["logits"]),
     "BertForNextSentencePrediction": ("logits.nsp", lambda found: found["logits"]),
     "BertForMaskedLM": ("logits.mlm", lambda found: found["logits.mlm"]),
 }

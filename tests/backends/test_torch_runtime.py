@@ -28,6 +28,9 @@ CLASSES = {
     "mlm": "BertForMaskedLM",
     "qa": "BertForQuestionAnswering",
     "classifier": "BertForSequenceClassification",
+    "token-classifier": "BertForTokenClassification",
+    "multiple-choice": "BertForMultipleChoice",
+    "lm": "BertLMHeadModel",
     "none": "BertModel",
 }
 
@@ -148,7 +151,14 @@ def test_fine_taps_fit_together(torch_job) -> None:
 
 @pytest.mark.parametrize(
     ("head", "tap", "shape"),
-    [("mlm", "logits.mlm", (3, 2, 50)), ("qa", "logits.qa", (3, 9, 2)), ("classifier", "logits.classifier", (3, 3))],
+    [
+        ("mlm", "logits.mlm", (3, 2, 50)),
+        ("lm", "logits.mlm", (3, 2, 50)),
+        ("qa", "logits.qa", (3, 9, 2)),
+        ("classifier", "logits.classifier", (3, 3)),
+        ("token-classifier", "logits.tokens", (3, 9, 3)),
+        ("multiple-choice", "logits.classifier", (3, 1)),
+    ],
 )
 def test_every_head_shows_its_logits(torch_job, head: str, tap: str, shape: tuple[int, ...]) -> None:
     assert answers(torch_job(head, taps=(tap,)))[tap].shape == shape

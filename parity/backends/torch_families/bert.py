@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from parity.backends.torch_taps import Place
 
@@ -27,3 +28,15 @@ TAPS: Mapping[str, Place] = {
     "layer.{k}.intermediate": Place(f"{_LAYER}.intermediate"),
     "layer.{k}.output": Place(f"{_LAYER}.output.dense"),
 }
+
+
+def feed(inputs: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """The inputs as they are; for multiple choice as [B,1,T], where every row is the only choice of its own question.
+
+    Args:
+        inputs: input_ids, and attention_mask and token_type_ids where they are given, [B,T].
+        model: the bare one or one with a head.
+    """
+    if type(model).__name__ != "BertForMultipleChoice":
+        return dict(inputs)
+    return {name: tensor.unsqueeze(1) for name, tensor in inputs.items()}
