@@ -63,7 +63,7 @@ class Family:
     container: str = "bundle"
     """How the source keeps its tensors: a key of `parity.checkpoints.WRITERS`."""
     cannot: Mapping[str, str] = field(default_factory=dict)
-    """Kinds of artifact that cannot hold it, each with the reason: declared skips."""
+    """Kinds of artifact that cannot hold it, and runtimes (`torch:sdpa`) that cannot run it: declared skips."""
     target: str = "transformers"
     """The package that has the classes of its heads."""
     positioned: bool = True

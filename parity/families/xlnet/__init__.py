@@ -42,6 +42,7 @@ FAMILY = Family(
         empty=lambda config, rows, length: (rows, length, config.hidden_size),
         two_streams=True,
     ),
+    cannot={"torch:sdpa": "transformers' XLNet computes its relative attention itself: it has no other implementation"},
     positioned=False,
     infer=infer,
     notes=notes,
