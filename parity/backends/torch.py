@@ -180,7 +180,7 @@ def _quantised(model: Any) -> Any:
 
 def _keep(found: dict[str, Any], tap: str, part: int, _module: Any, _arguments: Any, output: Any) -> None:
     # A module that hands on several values names its main one first.
-    found[tap] = output[part] if isinstance(output, tuple) else output
+    found[tap] = output[part] if isinstance(output, tuple | list) else output
 
 
 def _keep_input(found: dict[str, Any], tap: str, _module: Any, arguments: tuple[Any, ...]) -> None:
