@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,16 @@ from transformers.modeling_utils import no_init_weights
 
 from parity.backends.job import Job
 from parity.backends.protocol import BatchSkipped
+from parity.backends.torch_taps import stations
 from parity.errors import BrokenParity, ParityError, Problems
 from parity.tensorfile import Array
 from parity.traces import INPUTS
 
 _FED = ("input_ids", "attention_mask", "token_type_ids")
 _NEARLY = 1e-5
+_STATE = re.compile(r"embeddings|layer\.\d+|final_norm")
+"""What layers hand on: one row of channels for each piece."""
+_OF_HEADS = ("logits", "log_probs", "summary")
 _FALLBACK = "Error loading saved torch state_dict"
 """How spacy-transformers begins its warning before it loads what happens to fit and leaves the rest random."""
 
@@ -48,19 +54,30 @@ class Spacy:
         model = self._nlp.get_pipe("transformer").model.transformer
         _check_weights(model.state_dict(), pipeline)
         _check_vectors(self._nlp, pipeline)
-        self._layers = int(model.config.num_hidden_layers)
-        self._unavailable = {tap: reason for tap in job.taps if (reason := self._why_not(tap))}
-        self._taps = tuple(tap for tap in job.taps if tap not in self._unavailable)
+        states = [tap for tap in job.taps if _STATE.fullmatch(tap)]
+        found, absent = stations(model, job.family, states, attention=model.config._attn_implementation)
+        self._stations = {tap: one for tap, one in found.items() if one.module is not None or one.field is not None}
+        shown = {*self._stations, *({"pooler"} if hasattr(model, "pooler") else ())}
+        self._unavailable = {tap: absent.get(tap) or _why_not(tap) for tap in job.taps if tap not in shown}
+        self._taps = tuple(tap for tap in job.taps if tap in shown)
+        self._found: dict[str, Any] = {}
+        for tap, station in self._stations.items():
+            if station.module is not None:
+                station.module.register_forward_hook(partial(self._keep, tap))
+        model.register_forward_hook(self._collect)
         model.config.output_hidden_states = True
         self._model: Any = model
 
-    def _why_not(self, tap: str) -> str:
-        if tap in ("embeddings", "pooler"):
-            return ""
-        kind, _, number = tap.partition(".")
-        if kind == "layer" and number.isdecimal():
-            return "" if int(number) < self._layers else f"the model has {self._layers} layers"
-        return "a spaCy pipeline holds no head" if kind == "logits" else "spaCy shows what layers hand on, not more"
+    def _keep(self, tap: str, _module: Any, _arguments: Any, output: Any) -> None:
+        # A module that hands on several values names its main one first.
+        self._found[tap] = output[0] if isinstance(output, tuple) else output
+
+    def _collect(self, _model: Any, _arguments: Any, answer: Any) -> None:
+        """Have the answer hold the taps, in their order, where spacy-transformers looks for hidden states."""
+        for tap, station in self._stations.items():
+            if station.module is None:
+                self._found[tap] = answer[station.field][station.index]
+        answer.hidden_states = tuple(self._found[tap] for tap in self._stations)
 
     def describe(self) -> Mapping[str, str]:
         """Versions, package, and the attention that transformers picked."""
@@ -107,7 +124,7 @@ class Spacy:
             if tap == "pooler":
                 found[tap] = output.pooler_output[0]
             else:
-                found[tap] = output.hidden_states[0 if tap == "embeddings" else int(tap[6:]) + 1][real]
+                found[tap] = output.hidden_states[list(self._stations).index(tap)][real]
         return found
 
     def close(self) -> None:
@@ -123,6 +140,12 @@ def open(job: Job) -> Spacy:  # noqa: A001 - the name every runtime module has
             those of its proof.
     """
     return Spacy(job)
+
+
+def _why_not(tap: str) -> str:
+    if tap.partition(".")[0] in _OF_HEADS:
+        return "a spaCy pipeline holds no head"
+    return "spaCy shows what layers hand on, not more"
 
 
 def _check_vectors(nlp: Any, pipeline: Path) -> None:

@@ -18,13 +18,13 @@ from parity.artifacts.spacy.layout import package_files, write_dist_info, write_
 from parity.artifacts.spacy.pipeline import Written, write_pipeline
 from parity.artifacts.spacy.readme import readme_text
 from parity.artifacts.spacy.weights import WEIGHTS, find_pipeline, pipeline_tensors
-from parity.errors import BrokenParity, Problems
+from parity.errors import BrokenParity, ParityError, Problems
 from parity.tensorfile import Array, map_tensors
 
 __all__ = ["Identity", "export", "find_pipeline", "pipeline_tensors"]
 
 _CODE = {"__init__.py": "package_init.py", "component.py": "component.py"}
-_LEFT_OUT = "a spaCy pipeline holds the encoder alone; this belongs to a task head"
+_LEFT_OUT = "a spaCy pipeline holds the bare model alone; this belongs to a task head"
 
 
 def export(
@@ -44,7 +44,7 @@ def export(
     with the wheel and the source distribution.
 
     Args:
-        pytorch_dir: Hugging Face folder of a BERT, as `parity convert --to pytorch` writes it.
+        pytorch_dir: Hugging Face folder, as `parity convert --to pytorch` writes it.
         out: a new folder, which appears whole or not at all; or an empty one, which its owner puts in place.
         name: the model's name; of it and `lang` the package's name is made: `da_danish_bert`.
         lang: spaCy's code of the language whose tokenizer cuts texts into tokens; `xx` for several.
@@ -53,12 +53,14 @@ def export(
         meta: `description`, `author`, `email`, `url`, `license` for the package's metadata.
 
     Raises:
-        ParityError: the names are not valid, or the folder does not fit.
+        ParityError: the names are not valid, the folder does not fit, or spaCy cannot hold its architecture.
         BrokenParity: the disk returned other weights than were written.
     """
     identity = Identity(name or "", lang, version, dict(meta or {}))
     identity.check()
     source = read_hf_folder(pytorch_dir)
+    if reason := source.family.cannot.get("spacy"):
+        raise ParityError(f"spaCy cannot hold a {source.family.name}: {reason}", where=pytorch_dir)
     if out.is_dir():
         return _fill(out, source, identity, package=package)
     with new_folder(out) as folder:
@@ -109,7 +111,7 @@ def _same_bits(one: Array, other: Array) -> bool:
 
 
 def _proof(source: HfFolder, identity: Identity, written: Written) -> Proof:
-    """The folder's proof under the pipeline's own tensor names, less what the encoder alone does not hold."""
+    """The folder's proof under the pipeline's own tensor names, less what the bare model does not hold."""
     base = source.as_proof()
     lines = {line.target: line for line in base.tensors}
     left_out = [lines[name] for name in written.left_out if name in lines]

@@ -1,4 +1,4 @@
-"""What a converted BERT needs inside spaCy: windows counted in word pieces, and vectors from the last hidden state.
+"""What a converted transformer needs inside spaCy: windows counted in word pieces, vectors from the last hidden state.
 
 This file is copied as it is into every package, and works there with spaCy and spacy-transformers alone.
 
@@ -10,8 +10,10 @@ cosine of two vectors, 0 where one of them is zero. It is a hook, because spaCy'
 for equal whatever their context; spaCy drops hooks in `to_bytes` and `nlp.pipe(n_process=...)`, `attach` restores them.
 
 Windows. A document that fits the model is one window. A longer one is read in windows of at most `window` word pieces
-that share up to `overlap` pieces with the one before; cuts lie between words, where both sides keep their pieces. A
-single token longer than a window gets one of its own, of which the model reads the first pieces.
+that share up to `overlap` pieces with the one before; cuts lie between words, where both sides keep their pieces. Where
+a space is part of the piece behind it and a stretch without such places is longer than a window, cuts lie at any space,
+and the first word behind one is read as at a text's beginning. A single token longer than a window gets one of its own,
+of which the model reads the first pieces.
 """
 
 # No `from __future__ import annotations`: spaCy reads the types of registered functions at run time.
@@ -20,6 +22,7 @@ import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +54,24 @@ class Windows:
         if os.getpid() != _HOME:
             torch.set_num_threads(1)  # a forked worker would wait for ever for threads that stayed with its parent
         docs = list(docs)
-        encodings = _read(str(self.tokenizer)).encode_batch([doc.text for doc in docs], add_special_tokens=False)
-        return [self._spans(doc, encoding) for doc, encoding in zip(docs, encodings, strict=True)]
+        read = _read(str(self.tokenizer))
+        bare = not read.num_special_tokens_to_add(False)
+        encodings = read.encode_batch([doc.text for doc in docs], add_special_tokens=False)
+        return [
+            # What has no pieces, and gets none around it, cannot be fed.
+            [] if bare and not encoding.ids else self._spans(doc, encoding)
+            for doc, encoding in zip(docs, encodings, strict=True)
+        ]
 
     def _spans(self, doc: Doc, encoding: Encoding) -> list[Span]:
         if not len(doc):
             return []
         if len(encoding.ids) <= self.window:
             return [doc[:]]
-        places = cuts([token.idx for token in doc], encoding.offsets, encoding.word_ids)
+        starts = [token.idx for token in doc]
+        places = cuts(starts, encoding.offsets, encoding.word_ids)
+        if any(after - before > self.window for (_, before), (_, after) in pairwise(places)):
+            places = cuts(starts, without_spaces(doc.text, encoding.offsets), encoding.word_ids)
         return [doc[start:end] for start, end in windows(places, self.window, self.overlap)]
 
 
@@ -89,6 +101,11 @@ def cuts(starts: Sequence[int], offsets: Sequence[tuple[int, int]], words: Seque
     return [*found, (len(starts), len(offsets))]
 
 
+def without_spaces(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """First and last + 1 character of each piece, less the spaces that it begins with."""
+    return [(last - len(text[first:last].lstrip()), last) for first, last in offsets]
+
+
 def windows(places: Sequence[Cut], window: int, overlap: int) -> Iterator[tuple[int, int]]:
     """Token ranges that cover everything; each reaches further than the one before."""
     pieces = [piece for _, piece in places]
@@ -113,7 +130,8 @@ class Vectors:
         """The same document; left as it is where the pipeline runs without its transformer."""
         data = doc._.trf_data if Doc.has_extension("trf_data") else None
         if data is not None:
-            doc.tensor = token_vectors(data, self.width)
+            found = token_vectors(data, self.width)
+            doc.tensor = found if len(found) else np.zeros((len(doc), self.width), np.float32)
             attach(doc)
         return doc
 

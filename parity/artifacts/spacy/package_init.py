@@ -1,4 +1,4 @@
-"""A BERT converted for spaCy. `spacy.load` by this package's name, or `load()` here, gives the pipeline.
+"""A transformer converted for spaCy. `spacy.load` by this package's name, or `load()` here, gives the pipeline.
 
 `attach(doc)` gives a document that came out of `to_bytes` or of a worker process its similarity back.
 """

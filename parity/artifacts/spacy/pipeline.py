@@ -1,9 +1,10 @@
-"""A Hugging Face BERT folder as a spaCy pipeline folder: the encoder's weights bit for bit, and its tokenizer."""
+"""A Hugging Face folder as a spaCy pipeline folder: the bare model's weights bit for bit, and its tokenizer."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ class Written:
     tensors: Mapping[str, str]
     """The pipeline's own name of each tensor, and the name it has in `model.safetensors`."""
     left_out: tuple[str, ...]
-    """Names in `model.safetensors` of what is not part of the encoder."""
+    """Names in `model.safetensors` of what is not part of the bare model."""
     window: int
     overlap: int
 
@@ -34,7 +35,7 @@ def write_pipeline(source: HfFolder, folder: Path, identity: Identity, tokenizer
     """Write a pipeline that names the functions of `component.py` as the package will register them.
 
     Args:
-        source: Hugging Face folder of a BERT with float32 weights.
+        source: Hugging Face folder with float32 weights.
         folder: the pipeline's folder; made here.
         identity: names the package that the pipeline will lie in.
         tokenizer_json: where the windows will look for the tokenizer.
@@ -61,13 +62,14 @@ def write_pipeline(source: HfFolder, folder: Path, identity: Identity, tokenizer
         reason = " ".join(str(error).split())
         raise ParityError(f"spaCy cannot make a pipeline for language {identity.lang}: {reason}") from error
     config = AutoConfig.from_pretrained(source.folder)
-    config.update({"architectures": ["BertModel"], "return_dict": True})
+    bare = next(head.target_class for head in source.family.all_heads if head.name == "none")
+    config.update({"architectures": [bare], "return_dict": True, **_stateless(config)})
     config.name_or_path = ""  # else the path on this machine
-    tokenizer = _tokenizer(source.folder, config.max_position_embeddings)
+    tokenizer = _tokenizer(source.folder, source.config.positions)
     with torch.device("meta"):  # names and shapes; nothing is allocated or drawn at random
         model = AutoModel.from_config(config)
     names = _encoder_names(source, model)
-    window = config.max_position_embeddings - tokenizer.num_special_tokens_to_add()
+    window = source.config.positions - tokenizer.num_special_tokens_to_add()
     left_out = tuple(sorted(set(source.specs) - set(names.values())))
     written = Written(tensors=names, left_out=left_out, window=window, overlap=window // 4)
     pipe = nlp.add_pipe(TRANSFORMER, config={"model": {"name": identity.package, **_STOCK}})
@@ -81,7 +83,7 @@ def write_pipeline(source: HfFolder, folder: Path, identity: Identity, tokenizer
     stored = load_file(source.weights)
     put_weights(folder, {name: stored[old] for name, old in names.items()})
     _name_own_functions(folder, identity, written, config.hidden_size)
-    tokenizer.backend_tokenizer.save(str(tokenizer_json))
+    shutil.copyfile(source.folder / "tokenizer.json", tokenizer_json)
     return written
 
 
@@ -93,6 +95,11 @@ _STOCK = {
     "mixed_precision": False,
     "grad_scaler_config": {},
 }
+
+
+def _stateless(config: Any) -> dict[str, bool]:
+    """What a model hands on for the text that follows has no place in a document."""
+    return {key: False for key in ("use_cache", "use_mems_eval", "use_mems_train") if getattr(config, key, False)}
 
 
 def _tokenizer(source: Path, positions: int) -> Any:
@@ -107,6 +114,12 @@ def _tokenizer(source: Path, positions: int) -> Any:
         if loaded.get(part) != meant[part]:
             remedy = "make tokenizer.json and tokenizer_config.json say the same"
             problems.add(f"{part} is not that of tokenizer.json", remedy=remedy)
+    if tokenizer.pad_token is None:
+        # spacy-transformers pads every batch; what it pads with lies behind the attention mask.
+        padding = tokenizer.eos_token or tokenizer.unk_token
+        if padding is None:
+            problems.add("no token to pad with", remedy="name an eos_token in tokenizer_config.json")
+        tokenizer.pad_token = padding
     problems.raise_if_any()
     return tokenizer
 
@@ -116,7 +129,7 @@ def _encoder_names(source: HfFolder, model: Any) -> dict[str, str]:
     expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     prefix = f"{model.base_model_prefix}."
     if not any(name.startswith(prefix) for name in source.specs):
-        prefix = ""  # written by the encoder's own class
+        prefix = ""  # written by the bare model's own class
     names = {name.removeprefix(prefix): name for name in source.specs if name.startswith(prefix)}
     problems = Problems("the weights do not fit config.json", where=source.weights)
     for name in sorted(set(names) ^ set(expected)):
