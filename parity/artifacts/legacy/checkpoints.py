@@ -95,7 +95,7 @@ def _wish(asked: Asked) -> _Wish:
         )
     architecture = family(KINDS[named])
     checkpoint, out = Path(values["checkpoint"]), Path(values["out"])
-    config = Path(values["config"]) if values.get("config") else None
+    config = _config(architecture, values.get("config"))
     vocab = Path(values["vocab"]) if values.get("vocab") else None
     if vocab is None and named == "transfo_xl" and _is_corpus(checkpoint):
         raise ParityError(
@@ -108,6 +108,14 @@ def _wish(asked: Asked) -> _Wish:
     head = _of_task(architecture, checkpoint, values.get("task")) if named == "xlnet" else _of_class(architecture)
     settings = _settings(architecture, checkpoint) if named == "transfo_xl" and config is None else {}
     return _Wish(architecture, checkpoint, config, vocab, out, single, head, found and not single, settings)
+
+
+def _config(architecture: Family, named: str | None) -> Path | None:
+    """The file named, or of a folder the file that is the config there."""
+    if not named:
+        return None
+    inside = (Path(named) / name for name in architecture.config_names)
+    return next((path for path in inside if path.is_file()), Path(named))
 
 
 def _settings(architecture: Family, checkpoint: Path) -> dict[str, str]:

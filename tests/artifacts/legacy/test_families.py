@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_bert import GOLDENS, tree
 
 from parity.artifacts.legacy import Done, run_legacy
 from parity.artifacts.legacy.checkpoints import _settings
 from parity.artifacts.verify import verify
-from parity.checkpoints import write_bundle
+from parity.checkpoints import open_checkpoint, write_bundle
 from parity.errors import ParityError
 from parity.families import family
 from parity.tensorfile import TensorSpec
@@ -24,6 +25,7 @@ from parity.tensorfile import TensorSpec
 torch = pytest.importorskip("torch", reason='pip install "parity[torch]"')
 
 GPT, GPT2, TRANSFO_XL = GOLDENS / "gpt", GOLDENS / "gpt2", GOLDENS / "transfo_xl_div4_wt103"
+XLNET = GOLDENS / "xlnet_pretrain"
 GPT_CONFIG = {"n_head": 4, "n_layer": 3, "n_embd": 64, "n_positions": 40, "vocab_size": 193}
 
 
@@ -56,6 +58,10 @@ GPT2_LINES = (
     "pytorch_pretrained_bert convert_gpt2_checkpoint \\\n  $GPT2_DIR/model.ckpt \\\n  $PYTORCH_DUMP_OUTPUT",
     "transformers-cli convert --model_type gpt2 \\\n  --tf_checkpoint $GPT2_DIR/model.ckpt \\\n"
     "  --pytorch_dump_output $PYTORCH_DUMP_OUTPUT \\\n  --config $GPT2_DIR/hparams.json",
+    "transformers-cli convert --model_type gpt2 --tf_checkpoint $GPT2_DIR --config $GPT2_DIR "
+    "--pytorch_dump_output $PYTORCH_DUMP_OUTPUT",
+    "transformers-cli convert --model_type gpt2 --tf_checkpoint $GPT2_DIR --config $GPT2_DIR "
+    "--pytorch_dump_output $PYTORCH_DUMP_OUTPUT",
     "python convert_gpt2_checkpoint_to_pytorch.py --gpt2_checkpoint_path $GPT2_DIR "
     "--pytorch_dump_folder_path $PYTORCH_DUMP_OUTPUT",
 )
@@ -141,6 +147,77 @@ def test_transformer_xl(run: Callable[..., Done], tmp_path: Path, line: str) -> 
     assert {"transformer.word_emb.emb_layers.0.weight", "crit.cluster_weight"} <= state(out).keys()
     assert json.loads((out / "config.json").read_text())["architectures"] == ["TransfoXLLMHeadModel"]
     assert verify(out, source=source).tensors > 50
+
+
+def test_transformer_xls_vocabulary_comes_with_it(run: Callable[..., Done], tmp_path: Path) -> None:
+    run(
+        "python convert_transfo_xl_checkpoint_to_pytorch.py --tf_checkpoint_path $XL/model.ckpt-0 "
+        "--transfo_xl_config_file $XL/model_flags.json --transfo_xl_dataset_file $XL/cache.pkl "
+        "--pytorch_dump_folder_path $PYTORCH_DUMP_OUTPUT",
+        XL=TRANSFO_XL,
+    )
+    assert {"vocab.txt", "tokenizer_config.json"} <= tree(tmp_path / "out")
+    assert verify(tmp_path / "out", source=TRANSFO_XL).tensors > 50
+
+
+XLNET_LINES = (
+    "pytorch_transformers xlnet \\\n  $TRANSFO_XL_CHECKPOINT_PATH \\\n  $TRANSFO_XL_CONFIG_PATH \\\n"
+    "  $PYTORCH_DUMP_OUTPUT \\\n  {task}",
+    "transformers-cli convert --model_type xlnet \\\n  --tf_checkpoint $TRANSFO_XL_CHECKPOINT_PATH \\\n"
+    "  --config $TRANSFO_XL_CONFIG_PATH \\\n  --pytorch_dump_output $PYTORCH_DUMP_OUTPUT --finetuning_task_name={task}",
+    "python convert_xlnet_checkpoint_to_pytorch.py --tf_checkpoint_path $TRANSFO_XL_CHECKPOINT_PATH "
+    "--xlnet_config_file $TRANSFO_XL_CONFIG_PATH --pytorch_dump_folder_path $PYTORCH_DUMP_OUTPUT "
+    "--finetuning_task {task}",
+)
+
+
+def fine_tuned(folder: Path, scope: str, columns: int) -> Path:
+    """The golden with a task's head in place of the language model's, as run_classifier saves it."""
+    folder = without(folder, XLNET, "xlnet_model.ckpt*", "golden.npz", "checkpoint")
+    with open_checkpoint(XLNET) as opened:
+        held = {name: opened.read(name) for name in opened.entries if name != "model/lm_loss/bias"}
+    rng = np.random.default_rng(2)
+    sizes = {"model/sequnece_summary/summary": (64, 64), f"{scope}/logit": (64, columns)}
+    for name, shape in sizes.items():
+        held[f"{name}/kernel"] = rng.normal(size=shape).astype(np.float32)
+        held[f"{name}/bias"] = rng.normal(size=shape[1:]).astype(np.float32)
+    specs = [TensorSpec(name, array.dtype.name, array.shape) for name, array in held.items()]
+    write_bundle(folder / "xlnet_model.ckpt", specs, held.values())
+    return folder
+
+
+@pytest.mark.parametrize("line", XLNET_LINES)
+@pytest.mark.parametrize(
+    ("scope", "task", "columns"),
+    [("model/regression_sts-b", "STS-B", 1), ("model/classification_imdb", "imdb", 2)],
+)
+def test_xlnet_of_a_task(
+    run: Callable[..., Done], tmp_path: Path, line: str, scope: str, task: str, columns: int
+) -> None:
+    source = fine_tuned(tmp_path / "xlnet", scope, columns)
+    paths = {
+        "TRANSFO_XL_CHECKPOINT_PATH": source / "xlnet_model.ckpt",
+        "TRANSFO_XL_CONFIG_PATH": source / "xlnet_config.json",
+    }
+    run(line.format(task=task), **paths)
+    out = tmp_path / "out"
+    assert state(out)["logits_proj.weight"].shape == (columns, 64)
+    assert json.loads((out / "config.json").read_text())["architectures"] == ["XLNetForSequenceClassification"]
+    assert verify(out, source=source).tensors > 40
+    with pytest.raises(ParityError, match="holds no head of task MRPC"):
+        run(line.format(task="MRPC"), force=True, **paths)
+
+
+def test_xlnet_without_a_task_is_the_language_model(run: Callable[..., Done], tmp_path: Path) -> None:
+    paths = {
+        "TRANSFO_XL_CHECKPOINT_PATH": XLNET / "xlnet_model.ckpt",
+        "TRANSFO_XL_CONFIG_PATH": XLNET / "xlnet_config.json",
+    }
+    run(XLNET_LINES[0].format(task=""), **paths)
+    assert {"transformer.word_embedding.weight", "lm_loss.bias"} <= state(tmp_path / "out").keys()
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == ["XLNetLMHeadModel"]
+    with pytest.raises(ParityError, match=r"holds no head of task STS-B .expected one of lm, none.*left it at random"):
+        run(XLNET_LINES[0].format(task="STS-B"), force=True, **paths)
 
 
 def test_a_pickled_corpus_is_not_opened(run: Callable[..., Done]) -> None:
