@@ -30,6 +30,8 @@ class File:
     kind: str = "application/octet-stream"
     shifted: int = 0
     """By how much a range answer begins elsewhere than asked."""
+    most: int | None = None
+    """Bytes that a range answer holds at most."""
     head: int | None = None
     """Status of HEAD, if another."""
 
@@ -109,11 +111,11 @@ def serving() -> Iterator[Server]:
             if begin >= len(file.content) > 0:
                 self._status(416)
                 return
-            rest = file.content[begin:]
+            first = begin + file.shifted if begin else 0
+            rest = file.content[first:][: file.most if begin else None]
             self.send_response(206 if begin else 200)
             if begin:
                 total = len(file.content) if file.declares is None else file.declares
-                first = begin + file.shifted
                 self.send_header("Content-Range", f"bytes {first}-{first + len(rest) - 1}/{total}")
             if file.chunked:
                 self.send_header("Transfer-Encoding", "chunked")

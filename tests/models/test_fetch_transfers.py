@@ -134,6 +134,17 @@ def test_without_a_sound_range_the_file_is_begun_anew(
     server.files["/a.zip"] = File(archive_of(), cuts=[2 * MB], **behaviour)  # type: ignore[arg-type]
     fetch(of)
     assert is_whole(cache)
+    if "etag" in behaviour:
+        assert server.gets("/a.zip") == [None, None], "no version that a range could be asked of"
+
+
+def test_a_range_that_ends_early_is_followed_by_the_next(server: Server, cache: Path) -> None:
+    """A server may send less than asked for; its answer is whole in itself."""
+    of = zipped(server)
+    server.files["/a.zip"] = File(archive_of(), cuts=[MB], most=2 * MB)
+    fetch(of)
+    assert is_whole(cache)
+    assert server.gets("/a.zip") == [None, f"bytes={MB}-", f"bytes={3 * MB}-"]
 
 
 def test_a_date_serves_where_there_is_no_tag(server: Server, cache: Path) -> None:
@@ -176,6 +187,8 @@ def test_a_part_longer_than_the_file_is_begun_anew(total: int | None, server: Se
     (shelf / "a.zip.part.json").write_text(json.dumps(note))
     fetch(of)
     assert is_whole(cache)
+    assert server.gets("/a.zip")[-1] is None
+    assert len(server.asked) == (2 if total is None else 1)
 
 
 # What a server answers
@@ -195,7 +208,10 @@ def test_each_mirror_that_fails_is_named_with_its_reason(server: Server, cache: 
 def test_the_next_mirror_serves_where_one_fails(server: Server, cache: Path) -> None:
     server.files["/bad.zip"] = File(archive_of()[:-100])
     server.files["/good.zip"] = File(archive_of())
-    fetch(card_of(*(f"{server.url}/{name}.zip" for name in ("none", "bad", "good")), archive="a.zip"))
+    flipped = bytearray(archive_of())
+    flipped[len(flipped) // 2] ^= 1
+    server.files["/flipped.zip"] = File(bytes(flipped))
+    fetch(card_of(*(f"{server.url}/{name}.zip" for name in ("none", "bad", "flipped", "good")), archive="a.zip"))
     assert is_whole(cache)
 
 
