@@ -98,7 +98,8 @@ def understand(source: Source, choices: Choices) -> Understood:
     named = choices.family or source.family
     architecture = family(named) if named else detect(known, where=checkpoint.prefix)
     inferred = architecture.infer(known) if architecture.infer else {}
-    said = read_json(source.config) if source.config else {}
+    # A card's flags stand for a config where none was published.
+    said = read_json(source.config) if source.config else dict(source.card.config) if source.card else {}
     raw = {**inferred, **said, **_overrides(choices.settings)}
     card, config_path = source.card, source.config or checkpoint.prefix
     activation = choices.activation or (card.activation.function if card and card.activation else None)
@@ -124,6 +125,11 @@ def understand(source: Source, choices: Choices) -> Understood:
         assumptions=(
             *_assumptions(architecture, raw, activation, choices, card, rules),
             *_inferred(inferred, said, choices),
+            *(
+                [f"flags of card {card.name}: none are published beside the weights"]
+                if card and not source.config
+                else []
+            ),
             *(f"{move.target} is written as zeros: {_NEVER_READ}" for move in planned.moves if _is_zeros(move)),
             *architecture.notes(config, head),
         ),

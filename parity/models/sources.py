@@ -110,7 +110,9 @@ def _from_card(of: Card, scale: Scale, config: Path | None, vocab: Path | None) 
     if weights is not None and scale == "full":
         if weights.is_relative_to(cache_root()):
             use(cache_root() / "models" / of.name)
-        found = _beside(weights, config, vocab, family=of.family, rename={}, tokenizer=True)
+        found = _beside(
+            _nested(weights, of), config, vocab, family=of.family, rename={}, tokenizer=True, more=_folders(weights, of)
+        )
         if config is None and found[2] is not None:
             _check_config(found[2], of)
         return Source(of.name, *found, card=of, stand_in=False, note="")
@@ -131,8 +133,9 @@ def _beside(
     family: str | None,
     rename: Mapping[str, str],
     tokenizer: bool,
+    more: tuple[Path, ...] = (),
 ) -> tuple[str, Path, Path | None, Path | None]:
-    """Family, checkpoint prefix, config and vocabulary of a checkpoint on disk."""
+    """Family, checkpoint prefix, config and vocabulary of a checkpoint on disk; `more` folders may hold the latter."""
     problems = Problems("this model is not complete", where=path)
     opened = _attempt(problems, lambda: open_checkpoint(path))
     prefix = opened.prefix if opened else path
@@ -145,8 +148,8 @@ def _beside(
     config_names = [(name,) for candidate in candidates for name in candidate.config_names]
     vocabularies = [names for candidate in candidates for names in candidate.vocabulary_names]
     found: list[Path | ParityError | None] = [
-        _given(folder, "config", config, config_names),
-        _given(folder, "vocab", vocab, vocabularies) if tokenizer or vocab else None,
+        _given((folder, *more), "config", config, config_names),
+        _given((folder, *more), "vocab", vocab, vocabularies) if tokenizer or vocab else None,
     ]
     if config is None and isinstance(found[0], ParityError) and architecture and _infers(architecture):
         found[0] = None
@@ -172,15 +175,30 @@ def _attempt(problems: Problems, step: Callable[[], T]) -> T | None:
         return None
 
 
-def _given(folder: Path, option: str, chosen: Path | None, sets: Sequence[tuple[str, ...]]) -> Path | ParityError:
+def _nested(weights: Path, of: Card) -> Path:
+    """The checkpoint's prefix where it is published in a folder within the folder."""
+    prefix = weights / of.source.prefix
+    return prefix if prefix.parent != weights and prefix.parent.is_dir() else weights
+
+
+def _folders(weights: Path, of: Card) -> tuple[Path, ...]:
+    """Every folder that the publication has."""
+    return tuple(dict.fromkeys((weights / file).parent for file in of.source.files))
+
+
+def _given(
+    folders: tuple[Path, ...], option: str, chosen: Path | None, sets: Sequence[tuple[str, ...]]
+) -> Path | ParityError:
     """The file that the option names, else the first of the first whole set in the folder, else what to say."""
     if chosen is not None:
         return chosen if chosen.is_file() else ParityError(f"--{option}: there is no such file", where=chosen)
-    whole = (names for names in sets if all((folder / name).is_file() for name in names))
+    whole = (
+        folder / names[0] for folder in folders for names in sets if all((folder / name).is_file() for name in names)
+    )
     first = next(whole, None)
     listed = dict.fromkeys(" with ".join(names) for names in sets)
     remedy = f"name it with --{option} FILE"
-    return folder / first[0] if first else ParityError(f"no {' or '.join(listed)} in {folder}", remedy=remedy)
+    return first or ParityError(f"no {' or '.join(listed)} in {folders[0]}", remedy=remedy)
 
 
 def _check_config(path: Path, of: Card) -> None:

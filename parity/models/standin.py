@@ -94,7 +94,7 @@ def write_stand_in(card: Card, *, scale: Scale, folder: Path) -> None:
     slots = card.source.slots if scale != "full" else ()
     tensors = specs(plan.variables, slots, ordered=family(card.family).container != "bundle")
     values = draw(tensors, plan.variables, seed=f"{RECIPE}/{card.name}")
-    WRITERS[family(card.family).container](folder / card.source.prefix, tensors, values)
+    WRITERS[family(card.family).container](folder / Path(card.source.prefix).name, tensors, values)
     note = {
         "card": card.name,
         "scale": scale,
