@@ -47,7 +47,9 @@ def test_the_single_file_verifies(parity: Parity, base: Path) -> None:
     content = bytearray((base / "pytorch_model.bin").read_bytes())
     content[len(content) // 2] ^= 1
     (base / "pytorch_model.bin").write_bytes(content)
-    assert parity("verify", base / "pytorch_model.bin").code == 1
+    broken = parity("verify", base / "pytorch_model.bin")
+    assert broken.code == 1
+    assert broken.err.startswith(f"parity: {base}/pytorch_model.bin: ")
 
 
 def test_the_modern_line_without_a_vocabulary_runs_too(parity: Parity, base: Path) -> None:

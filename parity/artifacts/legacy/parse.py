@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -74,7 +75,8 @@ def _program(words: Sequence[str]) -> list[str]:
 
 def _split(line: str) -> list[str]:
     try:
-        return shlex.split(re.sub(r"\\\r?(\n|$)", " ", line.strip()))
+        # No shell has read it: variables expand here, and lines end where they would there.
+        return shlex.split(re.sub(r"\\\r?(\n|$)", " ", os.path.expandvars(line.strip())))
     except ValueError as error:
         raise ParityError(f"no shell can read this: {error}", got=line, remedy="mend the quotes") from error
 

@@ -34,4 +34,9 @@ def as_folder(result: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="parity-") as made:
         for name, path in ({FILE: proof} | (ir if result.suffix == ".xml" else {WEIGHTS["bin"]: result})).items():
             (Path(made) / name).symlink_to(path.absolute())
-        yield Path(made)
+        try:
+            yield Path(made)
+        except ParityError as error:
+            # The folder is gone when the message is read.
+            error.where = result
+            raise

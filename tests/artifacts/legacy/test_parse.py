@@ -111,7 +111,9 @@ def test_the_other_families(line: str, kind: str | None, roles: str) -> None:
     assert (found.command.kind, list(found.values)) == (kind, roles.split())
 
 
-def test_the_whole_line_may_be_one_word_with_its_line_ends() -> None:
+def test_the_whole_line_may_be_one_word_with_its_line_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BERT_BASE_DIR", "D")
+    assert dict(read(["pytorch_transformers bert " + _PATHS.replace("D/", "$BERT_BASE_DIR/")]).values) == BERT
     line = "pytorch_transformers bert \\\n  D/bert_model.ckpt \\\n  'D/bert_config.json' \\\n  D/pytorch_model.bin\n"
     assert dict(read([line]).values) == BERT
     assert dict(read([f"{line} \\"]).values) == BERT
