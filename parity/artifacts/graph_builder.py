@@ -58,7 +58,7 @@ class Builder(Protocol):
         """Layer norm over the last axis."""
 
     def activate(self, name: str, x: Value, kind: str) -> Value:
-        """`gelu_erf`, `gelu_tanh`, `relu`, `tanh` or `linear`."""
+        """`gelu_erf`, `gelu_tanh`, `relu`, `swish`, `tanh` or `linear`."""
 
     def apply(self, name: str, kind: str, x: Value) -> Value:
         """`sin`, `cos`, `log_softmax` (last axis), `not`, `float32`, `int64`; `same` is a node that does nothing."""

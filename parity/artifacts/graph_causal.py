@@ -8,12 +8,12 @@ from __future__ import annotations
 from parity.artifacts.graph_builder import Builder, Value
 from parity.artifacts.graph_export import Source
 
-_LOWEST = float.fromhex("-0x1.fffffep+127")
-"""The lowest float32; a score that it is added to becomes it."""
-
 
 class Causal:
     """One folder's causal transformer, drawn with one builder."""
+
+    hidden_score = -1e10
+    """What the score of a later token becomes. transformers has other numbers; by all of them the softmax is 0."""
 
     def __init__(self, source: Source, builder: Builder, *, base: str, activation: str, inner: int) -> None:
         self.weights, self.draw, self.config = source.weights, builder, source.config
@@ -39,16 +39,16 @@ class Causal:
         return self.draw.norm(name, x, f"{scope}.weight", f"{scope}.bias", self.config["layer_norm_epsilon"])
 
     def causal(self, start: Value | int, length: Value) -> Value:
-        """What is added to scores: 0 up to the query's own position, the lowest float32 behind it; [T,start+T]."""
+        """Which positions a token sees: all up to its own, start + i for the i-th; [T,start+T]."""
         draw = self.draw
         stop = length if isinstance(start, int) else draw.combine("attention.stop", "add", start, length)
         own = draw.reshape("attention.queries", draw.count("attention.own", start, stop), (-1, 1))
         later = draw.combine("attention.later", "greater", draw.count("attention.keys", 0, stop), own)
-        return draw.scale("attention_bias", draw.apply("attention.hidden", "float32", later), _LOWEST)
+        return draw.apply("attention.seen", "not", later)
 
     def projected(self, tap: str, x: Value, scope: str) -> tuple[Value, Value, Value]:
         """Queries, keys and values, [B,T,C] each."""
-        fused = self.dense(f"{tap}.attention.fused", x, f"{scope}.attn.c_attn", (self.width, 3 * self.width))
+        fused = self.dense(f"{tap}.attention.projection", x, f"{scope}.attn.c_attn", (self.width, 3 * self.width))
         query, key, value = (
             self.draw.slice(f"{tap}.attention.{name}", fused, 2, number * self.width, (number + 1) * self.width)
             for number, name in enumerate(("query", "key", "value"))
@@ -59,13 +59,13 @@ class Causal:
         """[B,T,C] as [B,heads,T,d]."""
         return self.draw.split(name, x, self.heads, self.width // self.heads, (0, 2, 1, 3))
 
-    def attention(self, tap: str, scope: str, parts: tuple[Value, Value, Value], scale: float, hiding: Value) -> Value:
+    def attention(self, tap: str, scope: str, parts: tuple[Value, Value, Value], scale: float, seen: Value) -> Value:
         """Attention over queries, keys and values [B,heads,*,d], and the dense layer behind it: [B,T,C]."""
         draw, at = self.draw, f"{tap}.attention"
         query, keys, values = parts
         products = draw.matmul(f"{at}.products", query, draw.transpose(f"{at}.turned_keys", keys, (0, 1, 3, 2)))
         scaled = draw.scale(f"{at}.scaled", products, scale)
-        probs = draw.softmax(f"{at}.probs", draw.add(f"{at}.scores", scaled, hiding))
+        probs = draw.softmax(f"{at}.probs", draw.choose(f"{at}.scores", seen, scaled, self.hidden_score))
         context = draw.merge(f"{at}.context", draw.matmul(f"{at}.mixed", probs, values), self.width)
         return self.dense(f"{at}.output", context, f"{scope}.attn.c_proj", (self.width, self.width))
 

@@ -60,18 +60,18 @@ class _Gpt2(Causal):
         words = draw.lookup("embeddings.words", self.table(_TABLE, "vocab_size"), ids)
         places = draw.rows("embeddings.positions", self.table("wpe.weight", "n_positions"), start, length)
         hidden = draw.add("embeddings", words, places)
-        hiding = self.causal(start, length)
+        seen = self.causal(start, length)
         for k in range(config["n_layer"]):
-            hidden = self.block(k, hidden, hiding, (past[k, "key"], past[k, "value"]))
+            hidden = self.block(k, hidden, seen, (past[k, "key"], past[k, "value"]))
         return self.norm("final_norm", hidden, f"{self.base}ln_f")
 
-    def block(self, k: int, hidden: Value, hiding: Value, past: tuple[Value, Value]) -> Value:
+    def block(self, k: int, hidden: Value, seen: Value, past: tuple[Value, Value]) -> Value:
         """One block, norms first."""
         draw, tap, scope = self.draw, f"layer.{k}", f"{self.base}h.{k}"
         scale = 1 / math.sqrt(self.width // self.heads) if self.config.get("scale_attn_weights", True) else 1.0
         if self.config.get("scale_attn_by_inverse_layer_idx"):
             scale /= k + 1
-        parts = self.projected(tap, self.norm(f"{tap}.ln_1", hidden, f"{scope}.ln_1"), scope)
+        parts = self.projected(tap, self.norm(f"{tap}.attention.norm", hidden, f"{scope}.ln_1"), scope)
         names = (f"present.{k}.key", f"present.{k}.value")
         new = [self.parted(name, part) for name, part in zip(names, parts[1:], strict=True)]
         for name, value in zip(names, new, strict=True):
@@ -81,8 +81,10 @@ class _Gpt2(Causal):
             for name, pair in zip(("keys", "values"), zip(past, new, strict=True), strict=True)
         )
         query = self.parted(f"{tap}.attention.query_heads", parts[0])
-        attended = draw.add(f"{tap}.attended", self.attention(tap, scope, (query, keys, values), scale, hiding), hidden)
-        fed = self.feed_forward(tap, self.norm(f"{tap}.ln_2", attended, f"{scope}.ln_2"), scope)
+        attended = draw.add(
+            f"{tap}.attention.residual", self.attention(tap, scope, (query, keys, values), scale, seen), hidden
+        )
+        fed = self.feed_forward(tap, self.norm(f"{tap}.norm", attended, f"{scope}.ln_2"), scope)
         return draw.add(tap, fed, attended)
 
 

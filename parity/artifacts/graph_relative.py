@@ -132,8 +132,8 @@ class Relative:
         probs = draw.softmax(f"{at}.probs", draw.add(f"{at}.scores", scaled, hiding))
         return draw.merge(f"{at}.context", draw.matmul(f"{at}.mixed", probs, values), self.heads * self.size)
 
-    def remember(self, k: int, seen: Value) -> None:
-        """Ship the new memory of layer k, the last `mem_len` of what it has seen; none without `mem_len`."""
+    def remember(self, k: int, seen: Value, *, start: Value | None = None) -> None:
+        """Ship the new memory of layer k: what it has seen from `start` on, the last `mem_len` if there is none."""
         if self.config["mem_len"]:
-            kept = self.draw.slice(f"new_mems.{k}", seen, 1, -self.config["mem_len"], None)
+            kept = self.draw.slice(f"new_mems.{k}", seen, 1, -self.config["mem_len"] if start is None else start, None)
             self.draw.output(f"new_mems.{k}", kept, ("batch", "new_memory", self.width))

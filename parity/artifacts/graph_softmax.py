@@ -29,17 +29,17 @@ class Clusters:
     def embedded(self, ids: Value) -> Value:
         """Every word's row, projected to the model's width: [B,T,C]."""
         draw = self.draw
-        if not self.split:
-            rows = draw.lookup("embeddings.words", self._table(0), ids)
-            return draw.dense("embeddings.words.projected", rows, self._projection(0), None) if self._wide(0) else rows
         summed = None
-        for k, (first, end) in enumerate(self.bounds):
-            name = f"embeddings.words.{k}"
-            rows = self._rows(name, k, ids)
+        for k, (first, end) in enumerate(self.bounds if self.split else [(0, self.config["vocab_size"])]):
+            name = f"embeddings.{k}"
             mine = draw.combine(f"{name}.from", "greater", ids, first - 1)
-            if k + 1 < len(self.bounds):  # a word behind the last cluster is left to the lookup, which refuses it
+            if k + 1 < len(self.bounds) and self.split:  # what is behind the last one is left to the lookup
                 mine = draw.combine(f"{name}.mine", "and", mine, draw.combine(f"{name}.to", "less", ids, end))
-            alone = draw.choose(name, draw.reshape(f"{name}.wide", mine, (0, 0, 1)), rows, 0.0)
+            place = draw.choose(f"{name}.place", mine, draw.combine(f"{name}.ids", "subtract", ids, first), 0)
+            rows = draw.lookup(f"{name}.rows" if self._wide(k) else name, self._table(k), place)
+            if self._wide(k):
+                rows = draw.dense(name, rows, self._projection(k), None)
+            alone = draw.choose(f"{name}.alone", draw.reshape(f"{name}.wide", mine, (0, 0, 1)), rows, 0.0)
             summed = alone if summed is None else draw.add(f"{name}.sum", summed, alone)
         return summed
 
@@ -47,34 +47,27 @@ class Clusters:
         """Log-probabilities of the whole vocabulary, in its order: [B,T,V]."""
         draw, (_, frequent) = self.draw, self.bounds[0]
         if len(self.bounds) == 1:
-            logits = self._logits("softmax", 0, self._narrowed("softmax", 0, hidden))
+            logits = self._logits("log_probs.0.logits", 0, self._narrowed(0, hidden))
             return draw.apply("log_probs", "log_softmax", logits)
-        narrow = self._narrowed("softmax.0", 0, hidden)
+        narrow = self._narrowed(0, hidden)
         count, width = len(self.bounds) - 1, self._width(0)
         self.weights.check_shape("crit.cluster_weight", (count, width))
         self.weights.check_shape("crit.cluster_bias", (count,))
         clusters = draw.dense("softmax.clusters", narrow, "crit.cluster_weight", "crit.cluster_bias")
-        logits = draw.concat("softmax.head.logits", (self._logits("softmax.0", 0, narrow), clusters), 2)
+        words = self._logits("softmax.words", 0, narrow)
+        logits = draw.concat("log_probs.0.logits", (words, clusters), 2)
         head = draw.apply("softmax.head", "log_softmax", logits)
         parts = [draw.slice("softmax.frequent", head, 2, 0, frequent)]
         for k in range(1, len(self.bounds)):
             name = f"softmax.{k}"
-            inside = draw.apply(f"{name}.inside", "log_softmax", self._logits(name, k, self._narrowed(name, k, hidden)))
+            logits = self._logits(f"log_probs.{k}.logits", k, self._narrowed(k, hidden))
+            inside = draw.apply(f"{name}.inside", "log_softmax", logits)
             entry = draw.slice(f"{name}.entry", head, 2, frequent + k - 1, frequent + k)
             parts.append(draw.add(f"{name}.log_probs", inside, entry))
         return draw.concat("log_probs", parts, 2)
 
-    def _rows(self, name: str, k: int, ids: Value) -> Value:
-        """Rows of cluster k, projected; for words of other clusters some row of it."""
-        draw, (first, end) = self.draw, self.bounds[k]
-        place = draw.combine(f"{name}.place", "largest", draw.combine(f"{name}.ids", "subtract", ids, first), 0)
-        if k + 1 < len(self.bounds):
-            place = draw.combine(f"{name}.bounded", "least", place, end - first - 1)
-        rows = draw.lookup(f"{name}.rows", self._table(k), place)
-        return draw.dense(f"{name}.projected", rows, self._projection(k), None) if self._wide(k) else rows
-
     def _logits(self, name: str, k: int, narrow: Value) -> Value:
-        """Logits inside cluster k from the hidden state in its width."""
+        """Logits of cluster k's words from the hidden state in its width."""
         draw, (first, end) = self.draw, self.bounds[k]
         own = k if self.split else 0
         table = self.weights.one_of(self._table(own), f"crit.out_layers.{own}.weight")
@@ -83,21 +76,22 @@ class Clusters:
         self.weights.check_shape(table, (rows, self._width(k)))
         self.weights.check_shape(bias, (rows,))
         if self.split or len(self.bounds) == 1:
-            return draw.dense(f"{name}.logits", narrow, table, bias)
+            return draw.dense(name, narrow, table, bias)
         kernel = draw.slice(f"{name}.kernel", draw.weight(table), 0, first, end)
         product = draw.matmul(f"{name}.product", narrow, draw.transpose(f"{name}.turned", kernel, (1, 0)))
-        return draw.add(f"{name}.logits", product, draw.slice(f"{name}.bias", draw.weight(bias), 0, first, end))
+        return draw.add(name, product, draw.slice(f"{name}.bias", draw.weight(bias), 0, first, end))
 
-    def _narrowed(self, name: str, k: int, hidden: Value) -> Value:
+    def _narrowed(self, k: int, hidden: Value) -> Value:
         """The hidden state in cluster k's width: by the embedding's projection turned round, or by one of its own."""
+        name = f"log_probs.{k}.input"
         if not self._wide(k):
-            return hidden
+            return self.draw.apply(name, "same", hidden)
         own = f"crit.out_projs.{k}"
         # Without clusters the original has only the embedding's.
         shared = self.tied[k] or (len(self.bounds) == 1 and own not in self.weights)
         weight = self.weights.one_of(self._projection(k if self.split else 0), own) if shared else own
         self.weights.check_shape(weight, (self.config["d_model"], self._width(k)))
-        return self.draw.dense(f"{name}.narrowed", hidden, weight, None, turned=True)
+        return self.draw.dense(name, hidden, weight, None, turned=True)
 
     def _width(self, k: int) -> int:
         width: int = self.config["d_embed"] // (self.config["div_val"] ** k)

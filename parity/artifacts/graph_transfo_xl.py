@@ -52,18 +52,25 @@ class _TransfoXL(Relative):
         own, keys = self.places(memory, length)
         hiding = self.hiding(self.causal(own, keys, memory))
         # One farther than any: what the papers' padding is, a product that no token sees.
-        distances = self.distances(draw.combine("memory.all", "add", memory, length), -1, None)
+        total = draw.combine("memory.all", "add", memory, length)
+        distances = self.distances(total, -1, None)
+        # The original cuts what it hands on to mem_len only where it was given a memory.
+        surplus = draw.combine("memory.surplus", "subtract", total, self.config["mem_len"])
+        some = draw.combine("memory.some", "greater", memory, 0)
+        start = draw.choose("memory.start", some, draw.combine("memory.dropped", "largest", surplus, 0), 0)
         for k, mem in enumerate(mems):
-            hidden = self.layer(k, hidden, mem, (distances, hiding, keys, memory))
+            hidden = self.layer(k, hidden, mem, (distances, hiding, keys, memory), start)
         return hidden
 
-    def layer(self, k: int, hidden: Value, mem: Value, shared: tuple[Value, Value, Value, Value]) -> Value:
+    def layer(
+        self, k: int, hidden: Value, mem: Value, shared: tuple[Value, Value, Value, Value], start: Value
+    ) -> Value:
         """One layer."""
         draw, tap, scope = self.draw, f"layer.{k}", f"{self.base}layers.{k}"
         own, inner, at = f"{scope}.dec_attn", self.heads * self.size, f"{tap}.attention"
         distances, hiding, keys, memory = shared
         seen = draw.concat(f"{at}.seen", (mem, hidden), 1)
-        self.remember(k, seen)
+        self.remember(k, seen, start=start)
         fused = self.dense(f"{at}.fused", seen, f"{own}.qkv_net", (3 * inner, self.width), bias=False)
         every, key, value = (
             draw.slice(f"{at}.{name}", fused, 2, number * inner, (number + 1) * inner)

@@ -112,6 +112,8 @@ class OnnxNodes(OnnxValues):
 
     def activate(self, name: str, x: Value, kind: str) -> Value:
         """See `Builder`."""
+        if kind == "swish":
+            return self._node("Mul", name, x, self._node("Sigmoid", f"{name}.gate", x))
         operator, attributes = _ACTIVATIONS[kind]
         return self._node(operator, name, x, **attributes)
 

@@ -154,5 +154,6 @@ _ACTIVATIONS: Mapping[str, Callable[[Value], Any]] = {
     "gelu_erf": lambda x: opset.gelu(x, "erf"),
     "gelu_tanh": lambda x: opset.gelu(x, "tanh"),
     "relu": opset.relu,
+    "swish": opset.swish,
     "tanh": opset.tanh,
 }

@@ -18,10 +18,14 @@ from parity.backends.job import Job
 from parity.errors import ParityError
 from parity.tensorfile import Array
 
-__all__ = ("INPUTS", "POSITIONS", "Plan", "check_inputs", "entry", "feeds", "from_outputs", "inner_name", "plan")
+__all__ = (
+    "INPUTS", "POSITIONS", "Plan", "check_inputs", "entry", "feeds", "from_outputs", "gathered", "plan", "twin_name"
+)  # fmt: skip
 
 ENTRIES = {"logits.mlm": "mlm.transform", "logits.lm": "lm.input", "log_probs": "lm.input"}
 """Taps as wide as the vocabulary, and the inner value that enters the product."""
+_BEHIND = {"log_probs.": "lm.input"}
+"""Beginnings of finer taps between the two."""
 _NEW = {"past": "present", "mems": "new_mems"}
 _SPANS, _SPAN_OUTPUTS = "logits.qa", ("start_logits", "end_logits")
 
@@ -42,14 +46,27 @@ class Plan:
 
 
 def entry(taps: Collection[str]) -> str | None:
-    """The inner value that enters the vocabulary product, where one of the taps is behind it."""
-    return next((ENTRIES[tap] for tap in taps if tap in ENTRIES), None)
+    """The inner value that enters the vocabulary product, where one of the taps is it or behind it."""
+    found = (
+        ENTRIES.get(tap) or next((e for start, e in _BEHIND.items() if tap.startswith(start)), tap) for tap in taps
+    )
+    return next((name for name in found if name in ENTRIES.values()), None)
+
+
+def gathered(entry: str) -> str:
+    """What the value that enters the vocabulary product is called where it is gathered."""
+    return f"{entry}.gathered"
 
 
 def inner_name(tap: str) -> str:
     """What a tap's value is called inside a graph."""
     first, dot, rest = tap.partition(".")
     return _NEW.get(first, first) + dot + rest
+
+
+def twin_name(tap: str) -> str:
+    """What a tap's value is called inside a twin."""
+    return gathered(tap) if tap in ENTRIES.values() else inner_name(tap)
 
 
 def plan(job: Job, *, inner: Collection[str], aliases: Mapping[str, str], outputs: Collection[str]) -> Plan:

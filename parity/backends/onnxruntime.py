@@ -80,7 +80,7 @@ class OnnxruntimeBackend:
         self._aliases = second | {name: name for name in set(outputs) - set(second.values())}
         self._plan = graphs.plan(job, inner=inner, aliases=self._aliases, outputs=outputs)
         self._outputs = outputs if self._plan.untouched else list(self._plan.taps)
-        self._names = outputs if self._plan.untouched else [graphs.inner_name(tap) for tap in self._plan.taps]
+        self._names = outputs if self._plan.untouched else [graphs.twin_name(tap) for tap in self._plan.taps]
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = _VARIANTS[job.variant]
         options.intra_op_num_threads, options.inter_op_num_threads = job.threads, 1
@@ -144,7 +144,7 @@ def _twin(model: Any, file: OnnxFile, taps: Sequence[str]) -> bytes:
     if entry is not None:
         graph.input.append(helper.make_tensor_value_info(POSITIONS, TensorProto.INT64, ["batch", "positions"]))
         nodes = _gathering(nodes, entry)
-    names = [graphs.inner_name(tap) for tap in taps]
+    names = [graphs.twin_name(tap) for tap in taps]
     wanted, kept = set(names), list[Any]()
     for node in reversed(nodes):
         if wanted & set(node.output):
@@ -158,7 +158,7 @@ def _twin(model: Any, file: OnnxFile, taps: Sequence[str]) -> bytes:
 
 
 def _gathering(nodes: Sequence[Any], entry: str) -> list[Any]:
-    at, gathered = f"{POSITIONS}.index", f"{entry}.gathered"
+    at, gathered = f"{POSITIONS}.index", graphs.gathered(entry)
     axis = helper.make_tensor(f"{at}.axis", TensorProto.INT64, [1], [2])
     extra = [
         helper.make_node("Constant", [], [axis.name], value=axis),

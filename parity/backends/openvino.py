@@ -158,8 +158,9 @@ def _retap(model: Any, ports: Mapping[str, Any], taps: Sequence[str]) -> None:
         gathered = opset.gather(entry, positions, opset.constant(1, np.int64), batch_dims=1)
         for reader in readers:
             reader.replace_source_output(gathered.output(0))
+        ports = {**ports, graphs.gathered(name): gathered.output(0)}
         model.add_parameters([positions])
-    model.add_results([opset.result(ports[graphs.inner_name(tap)]) for tap in taps])
+    model.add_results([opset.result(ports[graphs.twin_name(tap)]) for tap in taps])
     model.validate_nodes_and_infer_types()
 
 

@@ -47,6 +47,7 @@ CASES = {
     "model": ("OpenAIGPTModel", {}, ["last_hidden_state"]),
     "lm": ("OpenAIGPTLMHeadModel", {}, ["logits"]),
     "relu": ("OpenAIGPTLMHeadModel", {"afn": "relu", "layer_norm_epsilon": 1e-3}, ["logits"]),
+    "swish": ("OpenAIGPTLMHeadModel", {"afn": "swish"}, ["logits"]),
     "untied": ("OpenAIGPTLMHeadModel", {"tie_word_embeddings": False}, ["logits"]),
     "double": ("OpenAIGPTDoubleHeadsModel", {}, ["logits", "mc_logits"]),
     "double-tanh": ("OpenAIGPTDoubleHeadsModel", {"summary_activation": "tanh"}, ["logits", "mc_logits"]),
@@ -67,6 +68,20 @@ def test_every_class_computes_what_pytorch_computes_at_any_size(kind, case, tmp_
         assert list(got) == [*outputs, *INNER]
         for output, value in got.items():
             assert_close(value, wanted[output].reshape(rows, 1) if output == "mc_logits" else wanted[output])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_special_tokens_the_first_that_classifies_is_read(kind, tmp_path):
+    import torch
+
+    made = model("OpenAIGPTDoubleHeadsModel", n_special=3)
+    run = opened(kind, export(kind, saved(made, tmp_path / "hf"), tmp_path / "out"))
+    inputs = ids(4, 8) % (VOCABULARY - 1)
+    inputs[0, 5:7] = inputs[1, 7] = inputs[2, 0] = VOCABULARY - 1
+    places = torch.tensor([5, 7, 0, 0])  # the last row has none
+    with torch.inference_mode():
+        wanted = made(torch.from_numpy(inputs), mc_token_ids=places).mc_logits.numpy()
+    assert_close(run({"input_ids": inputs})["mc_logits"], wanted.reshape(4, 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,10 +106,11 @@ def test_more_tokens_than_positions_are_refused(kind, tmp_path):
 
 
 REFUSED = {
-    "afn cannot be drawn.*silu": {"afn": "silu"},
+    "afn cannot be drawn.*tanh": {"afn": "tanh"},
     "summary_type cannot be drawn": {"summary_type": "mean"},
     "summary_use_proj cannot be drawn": {"summary_use_proj": False},
     "tokens_embed.weight does not fit": {"vocab_size": VOCABULARY + 1},
+    "n_special is not a whole number": {"n_special": "three"},
     "layer_norm_epsilon is not a number": {"layer_norm_epsilon": None},
 }
 

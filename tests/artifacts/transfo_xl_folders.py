@@ -123,7 +123,7 @@ class Original:
         output = self.embedded(tokens) * math.sqrt(config["d_model"])
         found["embeddings"] = output
         for i in range(config["n_layer"]):
-            found[f"new_mems.{i}"] = np.concatenate([old[i], output], 0)[-config["mem_len"] :]
+            found[f"new_mems.{i}"] = np.concatenate([old[i], output], 0)[-config["mem_len"] if memory else 0 :]
             output = found[f"layer.{i}"] = self.layer(i, output, old[i], far, mask)
         found["last_hidden_state"] = output
         found["log_probs"] = self.log_probs(output) if "crit.out_layers.0.bias" in self.arrays else output
