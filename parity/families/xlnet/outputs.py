@@ -11,7 +11,7 @@ import numpy as np
 
 from parity.families.values import Head
 from parity.families.xlnet.attention import MASKED
-from parity.families.xlnet.layers import dense, norm
+from parity.families.xlnet.dense import dense, norm
 from parity.families.xlnet.names import task
 from parity.families.xlnet.numbers import XLNetConfig
 from parity.ops import Ops, Stage, Tensor

@@ -16,7 +16,7 @@ from typing import Any
 
 from parity.families.values import Config, Head
 from parity.families.xlnet import attention
-from parity.families.xlnet.layers import dense, norm
+from parity.families.xlnet.dense import dense, norm
 from parity.families.xlnet.numbers import XLNetConfig, numbers
 from parity.families.xlnet.outputs import outputs
 from parity.ops import Ops, Stage, Tensor
