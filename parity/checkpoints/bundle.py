@@ -15,6 +15,8 @@ from parity.checkpoints.checkpoint import TensorEntry
 from parity.checkpoints.entry import STRING, Piece
 from parity.checkpoints.index import Stored, read_index, shown
 from parity.checkpoints.locate import index_path, locate, shard_path
+from parity.checkpoints.objects import FORMAT as OBJECTS
+from parity.checkpoints.objects import as_variables, is_object_based
 from parity.checkpoints.places import check_places
 from parity.checkpoints.sniff import refusal, sniff, unreadable
 from parity.checkpoints.sstable import masked
@@ -31,14 +33,14 @@ class Bundle:
     """An opened V2 checkpoint. No file is kept open between reads, so threads may read side by side.
 
     Attributes:
+        format: `tensorflow-v2`; `tensorflow-v2-objects` where the file names objects, and `entries` variables.
         prefix: path without `.index` and `.data-…`.
         files: the index and every data file that holds a tensor.
         entries: what there is, by name in ascending order.
     """
 
-    format = FORMAT
-
-    def __init__(self, prefix: Path, shards: int, tensors: Mapping[str, Stored]) -> None:
+    def __init__(self, prefix: Path, shards: int, tensors: Mapping[str, Stored], form: str = FORMAT) -> None:
+        self.format = form
         entries = {name: _entry(name, tensors[name]) for name in sorted(tensors)}
         used = sorted({shard for entry in entries.values() for shard in entry.shards})
         self._tensors: Mapping[str, Stored] | None = tensors
@@ -120,8 +122,8 @@ def open_bundle(path: Path) -> Bundle:
     The whole index is read and judged here, against itself and against the sizes of the data files.
 
     Raises:
-        ParityError: there is none, it is damaged or mixed up, or of a format that is not read (V1, object-based, and
-            others, named by what they are).
+        ParityError: there is none, it is damaged or mixed up, or of a format that is not read (V1, object-based ones of
+            other models than BERT's encoder, and others, named by what they are).
     """
     prefix = locate(path)
     index = index_path(prefix)
@@ -129,10 +131,12 @@ def open_bundle(path: Path) -> Bundle:
     try:
         shards, tensors = read_index(data)
         check_places(prefix, shards, tensors)
+        objects = is_object_based(tensors)
+        tensors = as_variables(tensors) if objects else tensors
     except ParityError as error:
         place, remedy = error.where or index, error.remedy or _COPY
         raise ParityError(error.what, where=place, got=error.got, expected=error.expected, remedy=remedy) from error
-    return Bundle(prefix, shards, tensors)
+    return Bundle(prefix, shards, tensors, OBJECTS if objects else FORMAT)
 
 
 def _read_index_file(index: Path) -> bytes:

@@ -36,7 +36,7 @@ def read_index(data: bytes) -> tuple[int, Mapping[str, Stored]]:
     """Number of data files, and every tensor by name.
 
     Raises:
-        ParityError: damage, a big-endian or object-based checkpoint, or tensors that cannot be; without a place.
+        ParityError: damage, a big-endian checkpoint, or tensors that cannot be; without a place.
     """
     pairs = read_table(data)
     key, header = next(pairs, (None, b""))
@@ -60,13 +60,6 @@ def read_index(data: bytes) -> tuple[int, Mapping[str, Stored]]:
         if len(problems) == problems.limit:
             break
     problems.raise_if_any()
-    if any(map(is_object_key, whole)):
-        raise ParityError(
-            "this is a TensorFlow 2 object-based checkpoint (tf.train.Checkpoint): "
-            "it names tensors by Python attributes, not by variables",
-            remedy="give the original TensorFlow 1 checkpoint, or restore it in the code that wrote it "
-            "and save the variables by name with tf.compat.v1.train.Saver",
-        )
     return shards, _assemble(whole, parts)
 
 
