@@ -67,12 +67,21 @@ class Windows:
         if not len(doc):
             return []
         if len(encoding.ids) <= self.window:
-            return [doc[:]]
+            return [_Last(doc, 0, len(doc))]
         starts = [token.idx for token in doc]
         places = cuts(starts, encoding.offsets, encoding.word_ids)
         if any(after - before > self.window for (_, before), (_, after) in pairwise(places)):
             places = cuts(starts, without_spaces(doc.text, encoding.offsets), encoding.word_ids)
-        return [doc[start:end] for start, end in windows(places, self.window, self.overlap)]
+        *before, (last, end) = windows(places, self.window, self.overlap)
+        return [*(doc[start:stop] for start, stop in before), _Last(doc, last, end)]
+
+
+class _Last(Span):  # type: ignore[misc]
+    """The end of a document, with the space that its text may end in: for some tokenizers that is a piece."""
+
+    @property
+    def text(self) -> str:
+        return str(self.text_with_ws)
 
 
 @lru_cache(maxsize=2)

@@ -103,7 +103,7 @@ def _stateless(config: Any) -> dict[str, bool]:
 
 
 def _tokenizer(source: Path, positions: int) -> Any:
-    from tokenizers import Tokenizer
+    from tokenizers import Tokenizer, processors
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, model_max_length=positions)
@@ -121,6 +121,9 @@ def _tokenizer(source: Path, positions: int) -> Any:
             problems.add("no token to pad with", remedy="name an eos_token in tokenizer_config.json")
         tokenizer.pad_token = padding
     problems.raise_if_any()
+    if meant["post_processor"] and meant["post_processor"]["type"] == "ByteLevel":
+        # To spaCy the space before a word is part of the token before it, which must not get the word's piece.
+        tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
     return tokenizer
 
 
