@@ -62,10 +62,8 @@ class _TransfoXL(Relative):
             hidden = self.layer(k, hidden, mem, (distances, hiding, keys, memory), start)
         return hidden
 
-    def layer(
-        self, k: int, hidden: Value, mem: Value, shared: tuple[Value, Value, Value, Value], start: Value
-    ) -> Value:
-        """One layer."""
+    def layer(self, k: int, hidden: Value, mem: Value, shared: tuple[Value, ...], start: Value) -> Value:
+        """One layer; its new memory begins at `start` of what it has seen."""
         draw, tap, scope = self.draw, f"layer.{k}", f"{self.base}layers.{k}"
         own, inner, at = f"{scope}.dec_attn", self.heads * self.size, f"{tap}.attention"
         distances, hiding, keys, memory = shared

@@ -8,6 +8,7 @@ values as outputs and with what enters the vocabulary product gathered at `logit
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,10 +48,10 @@ class Plan:
 
 def entry(taps: Collection[str]) -> str | None:
     """The inner value that enters the vocabulary product, where one of the taps is it or behind it."""
-    found = (
-        ENTRIES.get(tap) or next((e for start, e in _BEHIND.items() if tap.startswith(start)), tap) for tap in taps
-    )
-    return next((name for name in found if name in ENTRIES.values()), None)
+    entries = set(ENTRIES.values())
+    there = (name for tap in taps if (name := ENTRIES.get(tap, tap)) in entries)
+    behind = (name for start, name in _BEHIND.items() for tap in taps if tap.startswith(start))
+    return next(itertools.chain(there, behind), None)
 
 
 def gathered(entry: str) -> str:

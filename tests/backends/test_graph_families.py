@@ -183,12 +183,11 @@ def test_the_shipped_file_gives_the_same_at_its_own_outputs(runtime, made):
 def test_what_enters_the_vocabulary_product_is_shown_as_it_enters_it(runtime, made):
     inputs = batch()
     fine = ("log_probs.1.logits", "log_probs.0.input") if made.family == "transfo-xl" else ()
-    alone, beside = ("lm.input", *fine), ("layer.1", "lm.input", made.case.vocabulary)
-    shown, both = (made.open(runtime, *taps).run(inputs, texts=None) for taps in (alone, beside))
-    last = both["layer.1"] if made.family != "gpt2" else made.open(runtime, "final_norm").run(inputs, texts=None)
-    wanted = at(inputs, last if made.family != "gpt2" else last["final_norm"])
+    last = "final_norm" if made.family == "gpt2" else "layer.1"
+    both = made.open(runtime, last, "lm.input", made.case.vocabulary).run(inputs, texts=None)
+    shown = made.open(runtime, "lm.input", *fine).run(inputs, texts=None)
     for got in (shown, both):
-        np.testing.assert_array_equal(got["lm.input"], wanted)
+        np.testing.assert_array_equal(got["lm.input"], at(inputs, both[last]))
     for name in fine:
         assert shown[name].shape[:2] == (3, 2)
 
