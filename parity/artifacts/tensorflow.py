@@ -13,7 +13,7 @@ from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, sha256_arr
 from parity.artifacts.pytorch import hash_files
 from parity.artifacts.stream import assembled, stream, target_dtype
 from parity.artifacts.tokenizers import copy_vocabulary
-from parity.checkpoints import write_bundle
+from parity.checkpoints import WRITERS
 from parity.errors import Problems
 from parity.tensorfile import Array, TensorSpec
 from parity.weights import Drop, Move, Zeros, operation, plan
@@ -64,7 +64,7 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
         for move in planned.moves
     }
     prefix, config_name = hf.family.prefix, hf.family.config_names[0]
-    write_bundle(folder / prefix, list(specs.values()), arrays())
+    WRITERS[hf.family.container](folder / prefix, list(specs.values()), arrays())
     problems.raise_if_any()
     said = dict(hf.config.raw) if hf.proof else hf.source_config()
     (folder / config_name).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
