@@ -9,6 +9,7 @@ it, and a batch that is longer is a declared skip. `--set graph=FILE` names anot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
@@ -40,7 +41,8 @@ class MetaGraph:
         places: Mapping[str, Place],
         unavailable: Mapping[str, str],
     ) -> None:
-        self._graph, self._frozen, self._running = graph, frozen, running
+        # The session has the weights; a second copy of them is of no use.
+        self._graph, self._frozen, self._running = graph, replace(frozen, graph=None), running
         self._places, self._unavailable = places, unavailable
         self._drawn = Drawn({feed.name: feed for feed in frozen.feeds})
 

@@ -1,4 +1,4 @@
-"""Object-based checkpoints of the Model Garden's BERT encoder, written by TensorFlow, read under the original's names."""
+"""Object-based checkpoints of the Model Garden's BERT encoder, read under the original's names."""
 
 from __future__ import annotations
 

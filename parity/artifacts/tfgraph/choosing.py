@@ -116,13 +116,15 @@ def choose_sizes(graph: Graph, feeds: Sequence[Feed]) -> tuple[Sizes, ...]:
     bert = set(find_inputs(graph).values()) if is_bert(graph) else set()
     known: list[Shape] = []
     for feed, shape in zip(feeds, declared, strict=True):
-        if shape is None and feed.port not in bert:
+        # Old files declare a shape that is not known as one without axes.
+        unsaid = shape is None or (feed.port in bert and feed.shape is None and len(shape) != 2)
+        if unsaid and feed.port not in bert:
             raise ParityError(
                 f"the graph does not tell the shape of {feed.port}",
                 where=graph.where,
                 remedy=f"name it: --input {feed.port}[1,128]",
             )
-        known.append((None, None) if shape is None else shape)
+        known.append((None, None) if unsaid or shape is None else shape)
     said = [feed.shape is not None for feed in feeds]
     pairs = list(zip(known, said, strict=True))
     free = tuple(shape if fixed else (None,) * len(shape) for shape, fixed in pairs)

@@ -164,7 +164,7 @@ def _bytes(path: Path) -> bytes:
 def _parsed(path: Path, data: bytes) -> tuple[Any, str]:
     try:
         with unheard():
-            from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+            from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]
             from tensorflow.core.framework import graph_pb2
             from tensorflow.core.protobuf import meta_graph_pb2
     except ImportError as error:

@@ -188,3 +188,15 @@ def test_what_only_tensorflow_can_tell_is_told_as_ours(tmp_path: Path) -> None:
     path = changed(META, tmp_path / "x.meta", ring)
     with pytest.raises(ParityError, match=r"TensorFlow cannot import the graph|which nobody feeds|do not depend"):
         convert_graph(BERT, tmp_path / "ir", graph=path, outputs=TANH)
+
+
+def test_a_shape_without_axes_is_one_that_old_files_do_not_know(tmp_path: Path) -> None:
+    def old(graph: Any) -> None:
+        for name in ("Placeholder", "Placeholder_1", "Placeholder_2"):
+            del node(graph, name).attr["shape"].shape.dim[:]
+            if "_output_shapes" in node(graph, name).attr:
+                del node(graph, name).attr["_output_shapes"]
+
+    path = changed(META, tmp_path / "x.meta", old)
+    proof = convert_graph(BERT, tmp_path / "ir", graph=path, outputs=TANH)
+    assert proof.notes["inputs"]["Placeholder"] == "Placeholder:0 int32[? ?]"
