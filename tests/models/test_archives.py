@@ -153,6 +153,7 @@ def test_a_name_that_two_members_have_is_refused(make: Make, twin: str, tmp_path
         (tarfile.BLKTYPE, "device"),
         (tarfile.FIFOTYPE, "device"),
         (tarfile.DIRTYPE, "folder"),
+        (tarfile.GNUTYPE_SPARSE, "sparse file"),
         (b"Z", "special file"),
     ],
 )
