@@ -207,7 +207,7 @@ def _check_config(path: Path, of: Card) -> None:
     Raises:
         ParityError: it is no JSON object, or says otherwise than the card; all differences at once.
     """
-    remedy = f"put the files of {of.source.archive} there, or give the folder's path instead of the name"
+    remedy = f"put the files of {of.source.archive or of.title} there, or give the folder's path instead of the name"
     try:
         said: Any = json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= _MAX_CONFIG else None
     except (OSError, ValueError, RecursionError):
