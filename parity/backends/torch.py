@@ -19,7 +19,7 @@ from transformers import AutoModel  # noqa: F401 - imported here, while another 
 
 from parity.artifacts.source import read_json
 from parity.backends.job import Job, check_settings
-from parity.backends.torch_taps import calling, stations
+from parity.backends.torch_taps import Station, calling, stations
 from parity.errors import ParityError, Problems
 from parity.families import family
 from parity.tensorfile import Array, numpy_dtype
@@ -100,9 +100,7 @@ class Torch:
                 found[tap] = value[station.part] if isinstance(value, tuple) else value
             elif station.module is None:
                 found[tap] = calling(self._family).answer(tap, answer, station.index, fed)
-        for tap, value in found.items():
-            if self._stations[tap].turned and value is not None:
-                found[tap] = value.transpose(0, 1)
+        found = {tap: _arranged(value, self._stations[tap]) for tap, value in found.items() if value is not None}
         shown = {tap: found.get(tap) for tap in self._taps if tap in self._stations}
         return {tap: _to_numpy(value) for tap, value in shown.items() if value is not None}
 
@@ -176,6 +174,11 @@ def _quantised(model: Any) -> Any:
             raise ParityError("this PyTorch has no dynamic quantisation", got=torch.__version__) from error
         torch.backends.quantized.engine = "fbgemm"
         return quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+
+
+def _arranged(value: Any, station: Station) -> Any:
+    turned = value.transpose(0, 1) if station.turned else value
+    return turned if station.without is None else turned.squeeze(station.without)
 
 
 def _keep(found: dict[str, Any], tap: str, part: int, _module: Any, _arguments: Any, output: Any) -> None:

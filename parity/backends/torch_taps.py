@@ -31,6 +31,8 @@ class Place:
     """Which of several values that the module hands on."""
     turned: bool = False
     """Are its first two axes length and rows?"""
+    without: int | None = None
+    """An axis of length 1 that is left out."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Station:
     input: bool = False
     part: int = 0
     turned: bool = False
+    without: int | None = None
 
 
 _HERE = "parity.backends.torch_families"
@@ -122,6 +125,7 @@ def stations(
                 place.input,
                 place.part,
                 place.turned,
+                place.without,
             )
     return found, absent
 

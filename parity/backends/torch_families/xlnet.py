@@ -23,7 +23,7 @@ TAPS: Mapping[str, Place] = {
     "logits.lm": Place("lm_loss", of_head=True, narrowed="lm_loss"),
     "logits.classifier": Place("logits_proj", of_head=True),
     "logits.start": Place("start_logits.dense", of_head=True),
-    "logits.end": Place("end_logits.dense_1", of_head=True),
+    "logits.end": Place("end_logits.dense_1", of_head=True, without=2),
     "logits.answer": Place("answer_class.dense_1", of_head=True),
     "layer.{k}.attention.probs": Place(field="attentions", only="eager"),
     "layer.{k}.attention.norm": Place(f"{_LAYER}.rel_attn", turned=True),
