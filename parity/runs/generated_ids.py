@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,11 @@ class Fed:
         self.skips: Counter[str] = Counter()
 
     def ids(self, text: str) -> Ids | None:
-        """Without [CLS] and [SEP]; None for a text that it declares it cannot take as one row."""
+        """Without what the source puts around a text; None for a text that it declares it cannot take as one row."""
+        ours = tuple(self._tokenizer.ids(text))
+        if not ours and not self._tokenizer.added:
+            self.skips["a text without tokens"] += 1
+            return None
         batch = text_batch(self._tokenizer, [(text, None)], **self._limits)
         if batch.texts is None:
             self.skips["longer than one window"] += 1
@@ -65,7 +70,9 @@ class Fed:
             return None
         row, mask = answer.inputs["input_ids"][0], answer.inputs["attention_mask"][0]
         fed: Ids = row[mask == 1].tolist()
-        return fed[1:-1]
+        whole, added = self._tokenizer.encode(text, max_length=sys.maxsize).input_ids, self._tokenizer.added
+        before = next((at for at in range(added) if whole[at : at + len(ours)] == ours), added)
+        return fed[before : len(fed) - (added - before)]
 
     def close(self) -> None:
         """End the pipeline."""
