@@ -15,6 +15,30 @@ from parity.torch.weights import fill, read_json, read_weights
 
 PREFIX = "transformer."
 _BUFFER = "pos_emb.inv_freq"
+_AUTO = frozenset(
+    [
+        "config",
+        "torch_dtype",
+        "attn_implementation",
+        "adapter_kwargs",
+        "trust_remote_code",
+        "local_files_only",
+        "revision",
+        "code_revision",
+        "token",
+        "use_auth_token",
+        "cache_dir",
+        "force_download",
+        "resume_download",
+        "proxies",
+        "subfolder",
+        "_commit_hash",
+        "_from_auto",
+        "use_safetensors",
+        "low_cpu_mem_usage",
+    ]
+)
+"""Options of a hub and of Auto classes: a folder has one revision, and its config.json is read again."""
 _ALIASES = {"n_token": "vocab_size", "hidden_size": "d_model", "num_attention_heads": "n_head"}
 
 
@@ -95,17 +119,16 @@ class Pretrained(nn.Module):
 
         Args:
             folder: config.json beside model.safetensors or pytorch_model.bin.
-            options: `dtype` or `torch_dtype`, a `torch.dtype`; a `config`, as the Auto classes pass it, is read again.
+            options: `dtype` or `torch_dtype`, a `torch.dtype`; what the Auto classes pass besides is of no effect.
 
         Raises:
             ParityError: no such directory, or weights that are not exactly those of this class.
             TypeError: another option.
         """
         dtype = options.pop("dtype", None) or options.pop("torch_dtype", None)
-        for known in ("torch_dtype", "config", "attn_implementation", "adapter_kwargs"):
-            options.pop(known, None)
-        if options:
-            raise TypeError(f"{cls.__name__}.from_pretrained has no option {', '.join(sorted(options))}")
+        unknown = sorted(options.keys() - _AUTO)
+        if unknown:
+            raise TypeError(f"{cls.__name__}.from_pretrained has no option {', '.join(unknown)}")
         path = Path(folder)
         model: Self = cls(TransfoXLConfig.from_pretrained(path))
         fill(model, model.named(read_weights(path)), where=path)
