@@ -73,6 +73,7 @@ def test_the_inference_graph_takes_any_size_and_computes_what_tensorflow_did(inf
 def test_every_variable_is_proved(inference: tuple[Path, Proof]) -> None:
     folder, proof = inference
     assert len(proof.tensors) == 46
+    assert (proof.family, proof.notes["names"]) == ("graph", "bert")
     assert not proof.dropped
     assert not proof.assumptions
     assert (proof.activation, proof.epsilon, proof.notes["drawn_by"]) == ("gelu_erf", pytest.approx(1e-12), "1.15.5")
