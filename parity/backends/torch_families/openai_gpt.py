@@ -14,8 +14,8 @@ from parity.backends.torch_taps import Place
 _BLOCK = "h.{k}"
 _SCORE = "multiple_choice_head.summary"
 TAPS: Mapping[str, Place] = {
-    "embeddings": Place("drop"),
-    "layer.{k}": Place(_BLOCK),
+    "embeddings": Place(field="hidden_states"),
+    "layer.{k}": Place(field="hidden_states", offset=1),
     "lm.input": Place("lm_head", of_head=True, narrowed="lm_head", input=True),
     "logits.lm": Place("lm_head", of_head=True, narrowed="lm_head"),
     "classifier.input": Place(_SCORE, of_head=True, input=True),
