@@ -239,5 +239,5 @@ def test_a_folder_without_a_known_class_is_refused(torch_job, folders, tmp_path:
         (folder / "config.json").write_text(json.dumps({**config, "architectures": architectures}))
         with pytest.raises(ParityError, match=message):
             runtime.open(torch_job(artifact=folder))
-    with pytest.raises(ParityError, match="no taps are known for albert"):
+    with pytest.raises(ParityError, match="unknown family albert"):
         runtime.open(torch_job("none", family="albert"))
