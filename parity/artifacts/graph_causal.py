@@ -78,7 +78,9 @@ class Causal:
     def lm(self, hidden: Value, table: str) -> None:
         """Vocabulary logits of every token, [B,T,V], by the table of words unless the folder has another; shipped."""
         entry = self.draw.apply("lm.input", "same", hidden)
-        kernel = self.weights.one_of(self.table(table, "vocab_size"), "lm_head.weight")
+        kernel = self.weights.one_of(
+            self.table(table, "vocab_size"), "lm_head.weight", tied=self.config.get("tie_word_embeddings") is not False
+        )
         self.weights.check_shape(kernel, (self.config["vocab_size"], self.width))
         logits = self.draw.dense("logits.lm", entry, kernel, None)
         self.draw.output("logits", logits, ("batch", "sequence", self.config["vocab_size"]))

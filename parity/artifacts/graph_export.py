@@ -66,11 +66,17 @@ class Weights:
                 remedy="convert the checkpoint again",
             )
 
-    def one_of(self, name: str, twin: str) -> str:
+    def one_of(self, name: str, twin: str, *, tied: bool = True) -> str:
         """Which of two names to draw: the first, unless `twin` is there with other numbers.
 
-        save_pretrained leaves tied copies out, torch.save keeps them; a graph stores them once.
+        save_pretrained leaves tied copies out, torch.save keeps them; a graph stores them once. Where the config says
+        that they are not `tied`, `twin` has to be there.
+
+        Raises:
+            ParityError: it is not.
         """
+        if not tied:
+            self.shape(twin)
         same = twin not in self or (name in self and np.array_equal(self._arrays[name], self._arrays[twin]))
         return name if same else twin
 

@@ -70,7 +70,8 @@ class Clusters:
         """Logits of cluster k's words from the hidden state in its width."""
         draw, (first, end) = self.draw, self.bounds[k]
         own = k if self.split else 0
-        table = self.weights.one_of(self._table(own), f"crit.out_layers.{own}.weight")
+        tied = self.config.get("tie_word_embeddings") is not False
+        table = self.weights.one_of(self._table(own), f"crit.out_layers.{own}.weight", tied=tied)
         bias = f"crit.out_layers.{own}.bias"
         rows = end - first if self.split else self.config["vocab_size"]
         self.weights.check_shape(table, (rows, self._width(k)))

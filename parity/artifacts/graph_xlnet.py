@@ -178,7 +178,8 @@ def _lm(source: Source, builder: Builder) -> None:
     model = _XLNet(source, builder)
     vocabulary: int = source.config["vocab_size"]
     entry = builder.apply("lm.input", "same", model.hidden())
-    table = source.weights.one_of(model.words, "lm_loss.weight")
+    tied = source.config.get("tie_word_embeddings") is not False
+    table = source.weights.one_of(model.words, "lm_loss.weight", tied=tied)
     source.weights.check_shape(table, (vocabulary, model.width))
     source.weights.check_shape("lm_loss.bias", (vocabulary,))
     logits = builder.dense("logits.lm", entry, table, "lm_loss.bias")

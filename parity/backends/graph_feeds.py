@@ -68,7 +68,7 @@ def feeds(inputs: Mapping[str, Array], shapes: Shapes, *, positions: bool) -> di
         positions: feed `logit_positions` too.
 
     Raises:
-        ParityError: the batch lacks `input_ids`, or the positions, or has states that do not fit the graph.
+        ParityError: the batch lacks `input_ids`, or the positions, or its arrays fit neither each other nor the graph.
         BatchSkipped: the graph has no input for what the batch says.
     """
     _check_batch(inputs, shapes)
@@ -91,6 +91,7 @@ def at_positions(inputs: Mapping[str, Array]) -> Array:
 
 
 def _check_batch(inputs: Mapping[str, Array], shapes: Shapes) -> None:
+    """What is wrong is said before it runs: on one thread OpenVINO answers shapes that clash with old numbers."""
     if "input_ids" not in inputs:
         raise ParityError("the batch has no input_ids", remedy="write it with `parity.inputs`")
     if any(name in inputs for name in _TWO_STREAMS):
@@ -100,6 +101,12 @@ def _check_batch(inputs: Mapping[str, Array], shapes: Shapes) -> None:
         raise BatchSkipped("the graph has no attention mask: left padding or holes would be read as tokens")
     if "token_type_ids" not in shapes and np.any(inputs.get("token_type_ids", 0)):
         raise BatchSkipped("the graph has no token types")
+    problems = Problems("the batch's arrays do not fit each other")
+    rows, length = inputs["input_ids"].shape
+    for name, known in (("attention_mask", (rows, length)), ("token_type_ids", (rows, length)), (POSITIONS, (rows,))):
+        if name in inputs and inputs[name].shape[: len(known)] != known:
+            problems.add(f"{name} does not fit input_ids", got=list(inputs[name].shape), expected=list(known))
+    problems.raise_if_any()
 
 
 def _states(inputs: Mapping[str, Array], shapes: Shapes, *, rows: int) -> dict[str, Array]:
@@ -111,7 +118,6 @@ def _states(inputs: Mapping[str, Array], shapes: Shapes, *, rows: int) -> dict[s
     problems = Problems("the batch has other states than the graph takes")
     for name in sorted(given ^ set(shapes)):
         problems.add(f"the graph has no input {name}" if name in given else f"the batch has no {name}")
-    # OpenVINO does not check what follows from shapes that do not fit each other.
     lengths = {_length(inputs[name], shape) for name, shape in shapes.items() if name in given}
     for name in sorted(given & set(shapes)):
         sizes = zip(inputs[name].shape, (rows, *shapes[name][1:]), strict=False)

@@ -107,6 +107,7 @@ def test_more_tokens_than_positions_are_refused(kind, tmp_path):
 
 REFUSED = {
     "afn cannot be drawn.*tanh": {"afn": "tanh"},
+    "lm_head.weight is missing": {"tie_word_embeddings": False},
     "summary_type cannot be drawn": {"summary_type": "mean"},
     "summary_use_proj cannot be drawn": {"summary_use_proj": False},
     "tokens_embed.weight does not fit": {"vocab_size": VOCABULARY + 1},

@@ -129,6 +129,7 @@ REFUSED = {
     "n_layer is not a positive whole number": {"n_layer": 0},
     "activation_function cannot be drawn": {"activation_function": "silu"},
     "add_cross_attention cannot be drawn": {"add_cross_attention": True},
+    "lm_head.weight is missing": {"tie_word_embeddings": False},
     "wpe.weight does not fit": {"n_positions": LONGEST + 1},
     r"h\.3\..* is missing": {"n_layer": LAYERS + 1},
 }

@@ -189,6 +189,7 @@ def test_far_distances_are_as_exact_as_near_ones(kind, tmp_path):
 
 REFUSED = {
     "attn_type cannot be drawn": {"attn_type": 2},
+    "crit.out_layers.0.weight is missing": {"tie_word_embeddings": False},
     "pre_lnorm cannot be drawn": {"pre_lnorm": True},
     "cutoffs do not rise": {"cutoffs": [20, 11, 37]},
     "tie_projs does not fit": {"tie_projs": [True]},

@@ -168,6 +168,7 @@ def test_the_summary_is_a_value_of_its_own(kind, tmp_path):
 
 REFUSED = {
     "attn_type cannot be drawn": {"attn_type": "both"},
+    "lm_loss.weight is missing": {"tie_word_embeddings": False},
     "bi_data cannot be drawn": {"bi_data": True},
     "ff_activation cannot be drawn": {"ff_activation": "silu"},
     "mem_len is not a whole number": {"mem_len": -2},

@@ -226,6 +226,14 @@ def test_states_that_do_not_fit_are_refused_before_they_run(runtime, remembering
         backend.run({**inputs, **states, first: short}, texts=None)
 
 
+@pytest.mark.parametrize("name", ["attention_mask", "token_type_ids", "logit_positions"])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_arrays_of_other_shapes_are_refused_before_they_run(runtime, name, made):
+    inputs = {**batch(3, 7), name: np.ones((2, 7), np.int64) * (name == "attention_mask")}
+    with pytest.raises(ParityError, match=rf"{name} does not fit input_ids.*got \[2, 7\]"):
+        made.open(runtime, "layer.0").run(inputs, texts=None)
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_states_of_another_architecture_are_refused(runtime, made):
     other = "mems.0" if "past.0.key" in made.case.states else "past.0.key"
