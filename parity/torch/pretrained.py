@@ -16,27 +16,27 @@ from parity.torch.weights import fill, read_json, read_weights
 PREFIX = "transformer."
 _BUFFER = "pos_emb.inv_freq"
 _AUTO = frozenset(
-    [
-        "config",
-        "torch_dtype",
-        "attn_implementation",
-        "adapter_kwargs",
-        "trust_remote_code",
-        "local_files_only",
-        "revision",
-        "code_revision",
-        "token",
-        "use_auth_token",
-        "cache_dir",
-        "force_download",
-        "resume_download",
-        "proxies",
-        "subfolder",
+    {
         "_commit_hash",
         "_from_auto",
-        "use_safetensors",
+        "adapter_kwargs",
+        "attn_implementation",
+        "cache_dir",
+        "code_revision",
+        "config",
+        "force_download",
+        "local_files_only",
         "low_cpu_mem_usage",
-    ]
+        "proxies",
+        "resume_download",
+        "revision",
+        "subfolder",
+        "token",
+        "torch_dtype",
+        "trust_remote_code",
+        "use_auth_token",
+        "use_safetensors",
+    }
 )
 """Options of a hub and of Auto classes: a folder has one revision, and its config.json is read again."""
 _ALIASES = {"n_token": "vocab_size", "hidden_size": "d_model", "num_attention_heads": "n_head"}

@@ -130,6 +130,12 @@ class TransfoXLLMHeadModel(Pretrained):
         self.crit = Softmax(config.numbers, self.transformer.word_emb)
         blank(self)
 
+    def named(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The file's tensors under this class's names; a bare model's lack the softmax, and `fill` says so."""
+        plain = super().named(weights)
+        whole = any(name.startswith((PREFIX, "crit.")) for name in plain)
+        return plain if whole else {f"{PREFIX}{name}": weight for name, weight in plain.items()}
+
     @property
     def base_model(self) -> TransfoXLModel:
         """The bare model."""
