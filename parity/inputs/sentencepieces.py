@@ -111,10 +111,11 @@ class Tokenizer:
 
     def _cut(self, text: str) -> list[str]:
         try:
-            pieces: list[str] = self._processor.encode(text, out_type=str)
+            text.encode()
         except UnicodeEncodeError as error:
             got = ascii(text[error.start])
             raise ParityError("half a surrogate pair in a text", got=got, remedy="take it out") from error
+        pieces: list[str] = self._processor.encode(text, out_type=str)
         return pieces
 
     @cached_property

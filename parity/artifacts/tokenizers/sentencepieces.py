@@ -114,12 +114,17 @@ def _recut(piece: str) -> bool:
 
 
 def _apart(pieces: tuple[Piece, ...]) -> dict[str, Any] | None:
-    """Cuts a literal `<sep>` behind its first character: the library's search would take it for the piece."""
-    names = [one.text for one in pieces if one.kind in ("control", "unknown") and len(one.text) > 1]
-    if not names:
+    """Cuts a literal `<sep>` where its letters begin: the library's search would take it for the piece.
+
+    Not before: what is unknown becomes one piece with the unknown that stands before it.
+    """
+    names = [one.text for one in pieces if one.kind in ("control", "unknown")]
+    heads = [next((at for at, char in enumerate(name) if char.isalnum()), 0) for name in names]
+    cuts = [(name[:at], name[at:]) for name, at in zip(names, heads, strict=True) if at]
+    if not cuts:
         return None
-    cut = "|".join(f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in names)
-    return {"type": "Split", "pattern": {"Regex": cut}, "behavior": "Isolated", "invert": False}
+    cut = "|".join(f"{re.escape(head)}(?={re.escape(rest)})" for head, rest in cuts)
+    return {"type": "Split", "pattern": {"Regex": cut}, "behavior": "MergedWithPrevious", "invert": False}
 
 
 def _config(special: dict[str, str], positions: int) -> dict[str, Any]:
