@@ -11,17 +11,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from parity.artifacts.graph_export import INPUTS, Builder, Source, Text, Value
+from parity.artifacts.graph_builder import Builder, Value
+from parity.artifacts.graph_config import ACTIVATIONS
+from parity.artifacts.graph_export import INPUTS, Source, Text
 from parity.errors import Problems
 
-_ACTIVATIONS = {
-    "gelu": "gelu_erf",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-    "tanh": "tanh",
-    "linear": "linear",
-}
 _SIZES = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
     "max_position_embeddings", "type_vocab_size",
@@ -35,7 +29,7 @@ class _Bert:
     def __init__(self, source: Source, builder: Builder) -> None:
         self.weights, self.draw = source.weights, builder
         self.config = checked_config(source)
-        self.activation = _ACTIVATIONS[self.config["hidden_act"]]
+        self.activation = ACTIVATIONS[self.config["hidden_act"]]
         self.hidden: int = self.config["hidden_size"]
         self.base = "bert." if f"bert.{_WORDS}" in source.weights else ""
 
@@ -143,8 +137,8 @@ def checked_config(source: Source) -> Mapping[str, Any]:
             problems.add(f"{key} is not a positive whole number", got=value)
     if not isinstance(config.get("layer_norm_eps"), float):
         problems.add("layer_norm_eps is not a number", got=config.get("layer_norm_eps"))
-    if config.get("hidden_act") not in _ACTIVATIONS:
-        problems.add("unknown hidden_act", got=config.get("hidden_act"), expected=f"one of {', '.join(_ACTIVATIONS)}")
+    if config.get("hidden_act") not in ACTIVATIONS:
+        problems.add("unknown hidden_act", got=config.get("hidden_act"), expected=f"one of {', '.join(ACTIVATIONS)}")
     if config.get("position_embedding_type", "absolute") != "absolute":
         problems.add("only absolute positions can be drawn", got=config["position_embedding_type"])
     for key in ("is_decoder", "add_cross_attention", "pruned_heads"):

@@ -16,11 +16,9 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from parity.artifacts.graph_builder import Builder, Value
+from parity.artifacts.graph_builder import Builder
 from parity.errors import ParityError
 from parity.tensorfile import Array, numpy_dtype, read_specs
-
-__all__ = ("INPUTS", "Builder", "Source", "Text", "Value", "Weights", "draw", "read_source")
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """Inputs of a graph with masks and segments, in this order: int64 [batch, sequence], both axes free."""
