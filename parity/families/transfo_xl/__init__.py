@@ -46,7 +46,10 @@ FAMILY = Family(
     target_config=target_config,
     source_config=source_config,
     feeds=FEEDS,
-    cannot={"spacy": "spacy-transformers loads classes of transformers, and Transformer-XL is none any more"},
+    cannot={
+        "spacy": "spacy-transformers loads classes of transformers, and Transformer-XL is none any more",
+        "torch:sdpa": "relative attention is computed step by step: there is no other implementation",
+    },
     target="parity.torch",
     positioned=False,
     infer=infer,
