@@ -69,8 +69,9 @@ class Spacy:
         self._model: Any = model
 
     def _keep(self, tap: str, _module: Any, _arguments: Any, output: Any) -> None:
-        # A module that hands on several values names its main one first.
-        self._found[tap] = output[0] if isinstance(output, tuple) else output
+        station = self._stations[tap]
+        value = output[station.part] if isinstance(output, tuple | list) else output
+        self._found[tap] = value.transpose(0, 1) if station.turned else value
 
     def _collect(self, _model: Any, _arguments: Any, answer: Any) -> None:
         """Have the answer hold the taps, in their order, where spacy-transformers looks for hidden states."""

@@ -66,11 +66,12 @@ def test_windows_refuse_an_overlap_that_would_not_advance(component, tmp_path):
         component.Windows(tmp_path, 10, 10)
 
 
-def _data(component, hidden, lengths, indices):
+def _data(component, hidden, lengths, indices, strings=()):
     from thinc.types import Ragged
 
     align = Ragged(np.asarray(indices, "i"), np.asarray(lengths, "i"))
-    return SimpleNamespace(align=align, model_output=SimpleNamespace(last_hidden_state=hidden))
+    answer, pieces = SimpleNamespace(last_hidden_state=hidden), SimpleNamespace(strings=[list(strings)])
+    return SimpleNamespace(align=align, model_output=answer, wordpieces=pieces)
 
 
 def test_a_token_vector_is_the_mean_over_its_pieces(component):
@@ -80,6 +81,16 @@ def test_a_token_vector_is_the_mean_over_its_pieces(component):
     expected = [rows[1], np.zeros(4), rows[[2, 3, 5]].mean(axis=0), np.zeros(4)]
     np.testing.assert_array_equal(got, np.asarray(expected, np.float32))
     assert got.dtype == np.float32
+
+
+def test_a_piece_that_is_marked_with_a_space_is_the_next_tokens_alone(component):
+    hidden = np.arange(20, dtype=np.float32).reshape(1, 5, 4)
+    strings = ["\u2581a", "b", "\u2581c", "d", "<sep>"]
+    # To spaCy the space before "c" is part of the token "ab"; "d" is shared by two tokens that no space parts.
+    got = component.token_vectors(_data(component, hidden, [3, 2, 1], [0, 1, 2, 2, 3, 3], strings), 4)
+    rows = hidden[0]
+    expected = [rows[:2].mean(axis=0), rows[2:4].mean(axis=0), rows[3]]
+    np.testing.assert_array_equal(got, np.asarray(expected, np.float32))
 
 
 def test_without_pieces_there_are_zeros(component):
@@ -138,3 +149,17 @@ def test_without_its_transformer_the_component_leaves_a_document_alone(component
     doc = component.Vectors(5)(spacy.blank("en").make_doc("a b"))
     assert not doc.user_hooks
     assert doc.tensor.size == 0
+
+
+def test_a_space_begins_a_word_where_the_tokenizer_knows_none(component):
+    """As sentencepiece has it: the space belongs to the piece behind it, and all pieces to one word."""
+    text = "ab c  d."
+    offsets = [(0, 2), (2, 4), (5, 7), (7, 8)]
+    shown = component.without_spaces(text, offsets)
+    assert shown == [(0, 2), (3, 4), (6, 7), (7, 8)]
+    assert component.numbered([0, 0, 0, 0], offsets, shown) == [0, 1, 2, 2]
+    assert component.numbered([0, 1, 1, 2], offsets, offsets) == [0, 1, 2, 3]
+    words = component.numbered([0, 0, 0, 0], offsets, shown)
+    assert component.cuts([0, 3, 6, 7], offsets, words) == [(0, 0), (4, 4)]
+    assert component.cuts([0, 3, 6, 7], shown, words) == [(0, 0), (1, 1), (2, 2), (4, 4)]
+    assert component.without_spaces("a  b\n c", [(0, 1), (1, 2), (4, 5), (5, 7)]) == [(0, 1), (2, 2), (5, 5), (6, 7)]

@@ -39,6 +39,8 @@ Vector = NDArray[np.float32]
 Cut = tuple[int, int]
 
 _HOME = os.getpid()
+_SPACE = "\u2581"
+"""How sentencepiece shows the space that a piece begins with."""
 
 
 class Windows:
@@ -68,10 +70,11 @@ class Windows:
             return []
         if len(encoding.ids) <= self.window:
             return [_Last(doc, 0, len(doc))]
-        starts = [token.idx for token in doc]
-        places = cuts(starts, encoding.offsets, encoding.word_ids)
+        starts, shown = [token.idx for token in doc], without_spaces(doc.text, encoding.offsets)
+        words = numbered(encoding.word_ids, encoding.offsets, shown)
+        places = cuts(starts, encoding.offsets, words)
         if any(after - before > self.window for (_, before), (_, after) in pairwise(places)):
-            places = cuts(starts, without_spaces(doc.text, encoding.offsets), encoding.word_ids)
+            places = cuts(starts, shown, words)
         *before, (last, end) = windows(places, self.window, self.overlap)
         return [*(doc[start:stop] for start, stop in before), _Last(doc, last, end)]
 
@@ -108,6 +111,23 @@ def cuts(starts: Sequence[int], offsets: Sequence[tuple[int, int]], words: Seque
         if between and (piece == 0 or offsets[piece - 1][1] <= start):
             found.append((token, piece))
     return [*found, (len(starts), len(offsets))]
+
+
+def numbered(
+    words: Sequence[int | None], offsets: Sequence[tuple[int, int]], shown: Sequence[tuple[int, int]]
+) -> list[int]:
+    """Number of the word that each piece is part of; a space begins another, too, where a tokenizer knows no words.
+
+    Args:
+        words: as the tokenizer numbers them.
+        offsets: first and last + 1 character of each piece.
+        shown: the same less the spaces that pieces begin with.
+    """
+    found = [0] * len(words)
+    for at in range(1, len(words)):
+        spaced = shown[at][0] > offsets[at][0] or shown[at][0] > offsets[at - 1][1]
+        found[at] = found[at - 1] + (spaced or words[at] != words[at - 1])
+    return found
 
 
 def without_spaces(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -152,15 +172,32 @@ def token_vectors(data: Any, width: int) -> Vector:
         data: spacy-transformers' `TransformerData` of one document.
         width: the hidden size, for a document that has no output.
     """
-    counts = to_numpy(data.align.lengths)
+    counts, places = _own(data)
     vectors = np.zeros((len(counts), width), np.float32)
     filled = counts > 0
     if filled.any():
         hidden = to_numpy(data.model_output.last_hidden_state).reshape(-1, width)
-        pieces = hidden[to_numpy(data.align.dataXd)]
         first = np.cumsum(counts) - counts
-        vectors[filled] = np.add.reduceat(pieces, first[filled], axis=0) / counts[filled, None]
+        vectors[filled] = np.add.reduceat(hidden[places], first[filled], axis=0) / counts[filled, None]
     return vectors
+
+
+def _own(data: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """How many pieces each token has, and which.
+
+    To spaCy the space behind a token is the token's, to some tokenizers it is the next piece's, which has a mark for
+    it: such a piece is the next token's alone.
+    """
+    counts, places = to_numpy(data.align.lengths), to_numpy(data.align.dataXd).ravel()
+    marked = np.array([string.startswith(_SPACE) for row in data.wordpieces.strings for string in row], bool)
+    if not marked.any():
+        return counts, places
+    rows = [row.tolist() for row in np.split(places, np.cumsum(counts)[:-1])]
+    mine = [
+        [piece for piece in row if not (marked[piece] and piece in after)]
+        for row, after in zip(rows, (*map(set, rows[1:]), set()), strict=True)
+    ]
+    return np.array([len(row) for row in mine], np.int32), np.array([p for row in mine for p in row], np.int32)
 
 
 def attach(doc: Doc) -> Doc:
