@@ -33,6 +33,10 @@ class Feeds:
     """Is what a segment hands on put behind what it was fed (keys and values), or is it the whole already?"""
     zeros_first: bool = False
     """Does the original feed zeros before the first segment (Transformer-XL), or nothing?"""
+    left: bool = False
+    """Does the source pad rows on their left?"""
+    padding_type: int = 0
+    """The token type it gives padding."""
     two_streams: bool = False
     """Does it take `perm_mask` [B,T,T] and `target_mapping` [B,Q,T]?"""
 

@@ -22,6 +22,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from parity.errors import ParityError
+from parity.families.values import Feeds
 from parity.inputs.batch import Batch, digest, spread_positions
 from parity.inputs.corpora import sentences
 from parity.inputs.passages import Passages
@@ -33,6 +34,7 @@ __all__ = ["Batch", "build_batches", "digest"]
 Size: TypeAlias = Literal["small", "large"]
 
 FEWEST_POSITIONS = 8
+_PLAIN = Feeds()
 _TIMES = {"small": 1, "large": 8}
 _GROUP = {"small": 8, "large": 32}
 # Padded area of a batch; the largest activations of a BERT-base layer in float64 then stay near 100 MB.
@@ -139,7 +141,7 @@ def build_batches(
     *,
     positions: int,
     token_types: int,
-    masked: bool = True,
+    feeds: Feeds = _PLAIN,
     size: Size = "small",
     texts: Sequence[str] | None = None,
 ) -> tuple[Batch, ...]:
@@ -149,7 +151,7 @@ def build_batches(
         tokenizer: the source's.
         positions: the longest row the model takes; rows of kind `full` have exactly as many.
         token_types: rows of the model's token type table; 0 = there is none.
-        masked: has the architecture an attention mask?
+        feeds: has the architecture an attention mask, and how does the source pad?
         size: `small` stays under 4,096 real tokens at 512 positions, `large` has eight times the rows.
         texts: used instead of the corpora: each alone, neighbours as pairs, and the other kinds from the first ones.
 
@@ -164,7 +166,7 @@ def build_batches(
     if texts is not None and not texts:
         raise ParityError("no texts to build inputs from", remedy="give at least one text")
     passages = Passages(tokenizer, sentences() if texts is None else texts)
-    fitting = [kind for kind in _KINDS if (masked or not kind.masked) and (tokenizer.pairs or not kind.pairs)]
+    fitting = [kind for kind in _KINDS if (feeds.masked or not kind.masked) and (tokenizer.pairs or not kind.pairs)]
     kinds = fitting if texts is None else [_for_texts(kind, len(texts)) for kind in fitting]
     times = _TIMES[size] if texts is None else 1
     built: list[Batch] = []
@@ -173,7 +175,7 @@ def build_batches(
         longest = min(kind.longest or positions, positions - kind.left)
         rows = [kind.make(passages, start + number, longest) for number in range(kind.rows * times)]
         for count, group in enumerate(_groups(rows, kind, _GROUP[size])):
-            built.append(_assemble(f"{kind.name}-{count}", kind, group, tokenizer, token_types))
+            built.append(_assemble(f"{kind.name}-{count}", kind, group, tokenizer, token_types, feeds))
         if texts is None:
             # Of our own sentences every kind reads others; one more than was read changes the languages' order.
             start += kind.rows * times + 1
@@ -197,14 +199,14 @@ def _groups(rows: Iterable[_Row], kind: _Kind, most: int) -> Iterator[list[_Row]
     yield group
 
 
-def _assemble(name: str, kind: _Kind, rows: Sequence[_Row], tokenizer: Rules, token_types: int) -> Batch:
+def _assemble(name: str, kind: _Kind, rows: Sequence[_Row], tokenizer: Rules, token_types: int, feeds: Feeds) -> Batch:
     # One column more than the longest row needs, so that every left-padded row is padded.
     length = max(map(len, rows)) + kind.left
     shape = (len(rows), length)
     ids = np.full(shape, tokenizer.pad, np.int32)
-    mask, types = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    mask, types = np.zeros(shape, np.int32), np.full(shape, feeds.padding_type, np.int32)
     for number, row in enumerate(rows):
-        at = slice(length - len(row), length) if kind.left else slice(0, len(row))
+        at = slice(length - len(row), length) if kind.left or feeds.left else slice(0, len(row))
         ids[number, at] = row.encoded.input_ids
         types[number, at] = np.minimum(row.encoded.token_type_ids, max(token_types - 1, 0))
         mask[number, at] = [position not in row.holes for position in range(len(row))]

@@ -35,7 +35,7 @@ def batches_of(
         tokenizer(),
         positions=config.positions,
         token_types=config.token_types,
-        masked=family.feeds.masked,
+        feeds=family.feeds,
         size=size,
         texts=texts,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from parity.errors import ParityError
+from parity.families.values import Feeds
 from parity.inputs.batches import Batch, build_batches, digest
 from parity.inputs.check import check_batch
 from parity.inputs.corpora import corpora
@@ -172,3 +173,13 @@ def test_long_texts_stay_in_bounds(golden_tokenizer: Tokenizer) -> None:
 def test_refused(golden_tokenizer: Tokenizer, asked: dict, message: str) -> None:
     with pytest.raises(ParityError, match=message):
         build_batches(golden_tokenizer, token_types=2, **asked)
+
+
+def test_a_source_that_pads_on_the_left_is_fed_so_with_its_own_type_of_padding(golden_tokenizer: Tokenizer) -> None:
+    feeds = Feeds(left=True, padding_type=4)
+    for batch in build_batches(golden_tokenizer, positions=64, token_types=5, feeds=feeds):
+        mask, types = batch.arrays["attention_mask"], batch.arrays["token_type_ids"]
+        assert mask[:, -1].all(), batch.name
+        padding = np.cumsum(mask, axis=1) == 0
+        assert (types[padding] == 4).all()
+        assert (types[~padding] < 2).all()

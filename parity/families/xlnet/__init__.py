@@ -40,6 +40,8 @@ FAMILY = Family(
     feeds=Feeds(
         states=("mems.{k}",),
         empty=lambda config, rows, length: (rows, length, config.hidden_size),
+        left=True,
+        padding_type=4,
         two_streams=True,
     ),
     cannot={"torch:sdpa": "transformers' XLNet computes its relative attention itself: it has no other implementation"},
