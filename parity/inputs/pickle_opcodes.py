@@ -16,7 +16,7 @@ REFUSED: Mapping[int, str] = {
     **dict.fromkeys(b"PQ", "an object by a persistent id"),
     **dict.fromkeys(b"\x82\x83\x84", "code from the extension registry"),
     **dict.fromkeys(b"\x97\x98", "a buffer from outside"),
-    **dict.fromkeys(b"\x8f\x90\x91\x96", "a set or a byte array, which no vocabulary holds"),
+    **dict.fromkeys(b"\x8f\x90\x91", "a set, which no vocabulary holds"),
 }
 """Opcodes that are known and never followed."""
 
@@ -143,6 +143,7 @@ _BY_CODE: Mapping[str, Handler] = {
     "B": scalars.text("<I", unicode=False),
     "C": scalars.text("<B", unicode=False),
     "\x8e": scalars.text("<Q", unicode=False),
+    "\x96": scalars.text("<Q", unicode=False),
     "V": scalars.unicode,
     "X": scalars.text("<I", unicode=True),
     "\x8c": scalars.text("<B", unicode=True),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -31,21 +30,13 @@ def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
         rules: the source's.
         positions: the longest sequence, `model_max_length`.
     """
-    if rules.vocab.path.name == FILES[0] and _plain(rules):
-        shutil.copyfile(rules.vocab.path, folder / FILES[0])
-    else:
-        lines = "".join(f"{word}\n" for word in rules.vocab.tokens)
-        (folder / FILES[0]).write_text(lines, encoding="utf-8", newline="\n")
+    lines = "".join(f"{word}\n" for word in rules.vocab.tokens)
+    (folder / FILES[0]).write_text(lines, encoding="utf-8", newline="\n")
     special = _special(rules)
     _write(folder / SIDECAR, rules.describe())
     _write(folder / "tokenizer.json", _fast(rules))
     _write(folder / "tokenizer_config.json", _config(special, positions))
     _write(folder / "special_tokens_map.json", special)
-
-
-def _plain(rules: Tokenizer) -> bool:
-    """Is the file nothing but the words?"""
-    return rules.vocab.path.read_bytes() == "".join(f"{word}\n" for word in rules.vocab.tokens).encode()
 
 
 def _write(path: Path, value: object) -> None:
