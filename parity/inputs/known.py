@@ -15,7 +15,12 @@ from pathlib import Path
 
 from parity.errors import ParityError
 from parity.inputs.fixtures import fixtures_root
+from parity.inputs.sentencepieces import SPECIAL as PIECES
+from parity.inputs.sentencepieces import read as read_pieces
+from parity.inputs.spiece import Piece, model_bytes
+from parity.inputs.tokenizers import Rules
 from parity.inputs.vocabulary import SPECIAL, Casing, Vocabulary
+from parity.inputs.wordpiece import of_casing
 
 FILE = "known_tokenizer_differences.toml"
 
@@ -39,6 +44,10 @@ class Known:
     source: tuple[int, ...]
     artifact: tuple[int, ...]
     """Ids of the witness on both sides."""
+    kind: str
+    """Of the source's rules: a key of `parity.inputs.tokenizers.KINDS`."""
+    scores: tuple[float, ...]
+    """Log probabilities of a sentencepiece witness's pieces."""
     seen: Mapping[str, str]
     """Versions for which it was seen."""
     link: str
@@ -55,11 +64,26 @@ class Known:
         """Of the model that shows the witness."""
         return Casing(self.only_lower_case, self.only_lower_case, f"known difference {self.name}")
 
-    def written(self, path: Path) -> Vocabulary:
-        """The witness's vocabulary, written as a vocab.txt."""
-        tokens = (*SPECIAL, *self.vocabulary)
-        path.write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
-        return Vocabulary.of(tokens, path=path)
+    def rules(self, folder: Path) -> Rules:
+        """The source's rules over the witness's vocabulary, which is written into `folder`."""
+        return _RULES[self.kind](self, folder)
+
+
+def _wordpiece(entry: Known, folder: Path) -> Rules:
+    tokens, path = (*SPECIAL, *entry.vocabulary), folder / "vocabulary.txt"
+    path.write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
+    return of_casing(Vocabulary.of(tokens, path=path), entry.casing)
+
+
+def _sentencepiece(entry: Known, folder: Path) -> Rules:
+    special = (Piece(name, 0.0, "unknown" if name == "<unk>" else "control") for name in PIECES)
+    own = (Piece(text, score, "normal") for text, score in zip(entry.vocabulary, entry.scores, strict=True))
+    path = folder / "vocabulary.model"
+    path.write_bytes(model_bytes((*special, *own)))
+    return read_pieces(path, size=len(PIECES) + len(entry.vocabulary))
+
+
+_RULES: Mapping[str, Callable[[Known, Path], Rules]] = {"wordpiece": _wordpiece, "sentencepiece": _sentencepiece}
 
 
 def read_known(path: Path | None = None) -> tuple[Known, ...]:
@@ -77,11 +101,15 @@ def read_known(path: Path | None = None) -> tuple[Known, ...]:
 
 
 def _entry(raw: Mapping[str, object]) -> Known:
-    tuples = {name: tuple(_list(raw[name])) for name in ("tokenizers", "vocabulary", "source", "artifact")}
+    lists = {"scores": [], **raw}
+    tuples = {name: tuple(_list(lists[name])) for name in ("tokenizers", "vocabulary", "scores", "source", "artifact")}
+    if raw.get("kind", "wordpiece") not in _RULES:
+        raise ValueError(f"no witness can be made of kind {raw['kind']}")
     return Known(
         **{
             "only_lower_case": False,
             "unicode_before": None,
+            "kind": "wordpiece",
             **raw,
             **tuples,
             "pattern": re.compile(str(raw["pattern"])),
@@ -95,12 +123,16 @@ def _list(value: object) -> Sequence[object]:
     return value
 
 
-def applicable(entries: Iterable[Known], tokenizer: str, *, lower_case: bool) -> tuple[Known, ...]:
-    """The entries that can show in this tokenizer of a model of that casing."""
+def applicable(
+    entries: Iterable[Known], tokenizer: str, *, lower_case: bool, kind: str = "wordpiece"
+) -> tuple[Known, ...]:
+    """The entries that can show in this tokenizer of a model of that casing, whose source has rules of that kind."""
     return tuple(
         entry
         for entry in entries
-        if tokenizer in entry.tokenizers and entry.in_force and (lower_case or not entry.only_lower_case)
+        if (tokenizer in entry.tokenizers and entry.kind == kind)
+        and entry.in_force
+        and (lower_case or not entry.only_lower_case)
     )
 
 

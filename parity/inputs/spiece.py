@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from parity.checkpoints.wire import Message, read_message
+from parity.checkpoints.wire import Message, bytes_field, fixed32_field, number_field, read_message
 from parity.errors import ParityError, Problems
 
 Kind: TypeAlias = Literal["normal", "unknown", "control", "user-defined", "unused", "byte"]
@@ -94,6 +94,17 @@ def read_model(path: Path) -> Model:
     problems.raise_if_any()
     names = rules.all(1)
     return Model(pieces, names[-1].decode("utf-8", "replace") if names else "none", data)
+
+
+def model_bytes(pieces: Iterable[Piece]) -> bytes:
+    """A model of unigrams with these pieces and no rules of its own, or, put behind a model's bytes, more pieces."""
+    return b"".join(bytes_field(_PIECES, _body(piece)) for piece in pieces)
+
+
+def _body(piece: Piece) -> bytes:
+    score = int.from_bytes(struct.pack("<f", piece.score), "little")
+    kind = number_field(3, _KINDS.index(piece.kind) + 1)
+    return bytes_field(1, piece.text.encode()) + fixed32_field(2, score) + kind
 
 
 def _pieces(whole: Message) -> Iterator[Piece]:

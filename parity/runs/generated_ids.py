@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parity.artifacts.tokenizer_ids import LIBRARIES, first_difference
-from parity.artifacts.tokenizers.wordpiece import write
+from parity.artifacts.tokenizers import write_tokenizer
 from parity.backends import RUNTIMES
 from parity.backends.live import Live, Lost
 from parity.errors import MissingRuntime
+from parity.families import family
 from parity.inputs.batch import as_trace
 from parity.inputs.known import Known, applicable, explained, read_known
 from parity.inputs.strategies.rows import text_batch
-from parity.inputs.wordpiece import of_casing
 from parity.runs.model import ModelRun
 
 Ids = list[int]
@@ -114,7 +114,8 @@ class Texts:
     def __init__(self, model: ModelRun, kind: str, known: Sequence[Known] | None = None) -> None:
         self._rules, self.kind = model.tokenizer, kind
         entries = read_known() if known is None else known
-        self.entries = applicable(entries, kind, lower_case=self._rules.lower_case)
+        of = family(model.outline.family).tokenizer
+        self.entries = applicable(entries, kind, lower_case=self._rules.lower_case, kind=of)
         self.known: Counter[str] = Counter()
         self.texts = 0
         self._seen: dict[str, Difference | None] = {}
@@ -161,9 +162,8 @@ def vanished(kind: str, entries: Sequence[Known]) -> list[str]:
     for entry in entries:
         with tempfile.TemporaryDirectory(prefix="parity-") as place:
             folder = Path(place)
-            vocabulary = entry.written(folder / "vocabulary.txt")
-            rules = of_casing(vocabulary, entry.casing)
-            write(folder, rules, positions=512)
+            rules = entry.rules(folder)
+            write_tokenizer(entry.kind, folder, rules, positions=512)
             with closing(LIBRARIES["tokenizers" if kind == "tokenizers" else "transformers"](folder)) as library:
                 got = tuple(library.ids([entry.witness])[0])
         ours = tuple(rules.ids(entry.witness))

@@ -16,6 +16,7 @@ from parity.backends.job import Job
 from parity.backends.live import Live, Lost
 from parity.backends.outcome import Outcome
 from parity.errors import ParityError
+from parity.families import family
 from parity.inputs.batch import Batch, as_trace, digest
 from parity.inputs.known import applicable, explained, read_known
 from parity.measure import floor as floors
@@ -171,7 +172,8 @@ class States:
 
     def _known(self, name: str, batch: Batch) -> bool:
         """Would some entry of the known differences account for what a runtime that tokenizes by itself was fed?"""
-        entries = applicable(read_known(), name, lower_case=self._model.tokenizer.lower_case)
+        of = family(self._model.outline.family).tokenizer
+        entries = applicable(read_known(), name, lower_case=self._model.tokenizer.lower_case, kind=of)
         return any(explained(text, entries, lambda _: True) for text in batch.texts or ())
 
     def _lose(self, name: str, outcome: Outcome, batch: Batch | None) -> None:

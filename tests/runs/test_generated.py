@@ -312,3 +312,12 @@ def test_precisions_that_are_not_judged_are_only_told(begin: Callable[..., Run])
     answer = states(begin(backends=("torch:bf16",), examples=3), "torch:bf16")
     assert answer.status == "report", answer.message
     assert "runs in bfloat16: judged as a lower precision" in answer.message
+
+
+def test_entries_of_another_kind_of_rules_excuse_nothing_here() -> None:
+    mine = applicable(read_known(), "tokenizers", lower_case=False, kind="sentencepiece")
+    assert [entry.name for entry in mine] == ["digit-before-a-comma"]
+    assert mine[0] not in applicable(read_known(), "tokenizers", lower_case=True)
+    assert vanished("tokenizers", mine) == []
+    assert all(mine[0].pattern.search(text) for text in ("2,", "1，x", "a3\x07,", "\U0001f103"))
+    assert not any(mine[0].pattern.search(text) for text in ("2 ,", "a,2", "2."))

@@ -6,17 +6,15 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from parity.checkpoints.wire import bytes_field, fixed32_field, number_field
 from parity.errors import ParityError
 from parity.inputs.sentencepieces import preprocess
-from parity.inputs.spiece import read_model
+from parity.inputs.spiece import Piece, model_bytes, read_model
 
 FILE = "spiece.model"
 _UNKNOWN, _BEGIN, _END = "<unk>", "<s>", "</s>"
 # The README's: what is never joined with its neighbours. `<eop>` has an id that the code knows, the others have any.
 _ALONE = (".", "(", ")", '"', "-", "–", "£", "€")
 _OWN_KIND = ("<eop>",)
-_PIECES, _TEXT, _SCORE, _KIND, _UNUSED = 1, 1, 2, 3, 5
 
 
 def write(folder: Path, texts: Iterable[str], *, size: int, special: Mapping[str, int]) -> None:
@@ -63,10 +61,6 @@ def write(folder: Path, texts: Iterable[str], *, size: int, special: Mapping[str
     if misplaced or len(held) > size:
         got = f"{len(held)} pieces, {misplaced[:1]} elsewhere"
         raise ParityError("the model came out otherwise than asked for", got=got, expected=f"{size} pieces")
-    path.write_bytes(written.getvalue() + b"".join(map(_unused, range(1, size - len(held) + 1))))
-
-
-def _unused(number: int) -> bytes:
-    """A piece that matches nothing; fields of a message may stand in any order, so it can be put behind the others."""
-    body = bytes_field(_TEXT, f"<unused{number}>".encode()) + fixed32_field(_SCORE, 0) + number_field(_KIND, _UNUSED)
-    return bytes_field(_PIECES, body)
+    # Fields of a message may stand in any order, so that more pieces can be put behind what was trained.
+    unused = (Piece(f"<unused{number}>", 0.0, "unused") for number in range(1, size - len(held) + 1))
+    path.write_bytes(written.getvalue() + model_bytes(unused))
