@@ -7,6 +7,7 @@ from parity.families.values import Feeds
 from parity.families.xlnet.config import read_config
 from parity.families.xlnet.fit import infer, misfits, unread_keys
 from parity.families.xlnet.heads import ALL_HEADS, fine_taps, has_labels, heads, labels, of_task, recognises, taps
+from parity.families.xlnet.hypotheses import SUSPECTS
 from parity.families.xlnet.names import layers
 from parity.families.xlnet.reference import stages
 from parity.families.xlnet.table import known, table, unused_by_class
@@ -48,5 +49,6 @@ FAMILY = Family(
     positioned=False,
     infer=infer,
     notes=notes,
+    suspects=SUSPECTS,
     of_task=of_task,
 )
