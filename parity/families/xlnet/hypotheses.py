@@ -1,0 +1,67 @@
+"""What is likely to be wrong with a converted XLNet beyond its weights: ids C, K and M of the fault catalogue."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from parity.families.suspects import ConfigSuspect, FittedSuspect, InputSuspect, Suspects
+from parity.tensorfile import Array
+
+_CLS = 2
+"""The segment of <cls>, which stands for itself."""
+
+
+def _cls_in_the_first_segment(types: Array) -> Array:
+    return np.where(types == _CLS, 0, types)
+
+
+SUSPECTS = Suspects(
+    inputs=(
+        InputSuspect(
+            "mask-ignored",
+            "the attention mask is ignored",
+            lambda fed: {"attention_mask": np.ones_like(fed["attention_mask"])},
+        ),
+        InputSuspect(
+            "mask-inverted",
+            "the attention mask is inverted (the original's input_mask is 1 for padding)",
+            lambda fed: {"attention_mask": 1 - fed["attention_mask"]},
+        ),
+        InputSuspect(
+            "token-types-ignored",
+            "the segments are ignored (all read as 0)",
+            lambda fed: {"token_type_ids": np.zeros_like(fed["token_type_ids"])},
+        ),
+        InputSuspect(
+            "cls-segment",
+            "<cls> is of the first text's segment, not of its own",
+            lambda fed: {"token_type_ids": _cls_in_the_first_segment(fed["token_type_ids"])},
+        ),
+    ),
+    configs=(
+        ConfigSuspect("activation", "the activation is GELU with erf", {"activation": "gelu_erf"}),
+        ConfigSuspect("activation", "the activation is GELU by the tanh formula", {"activation": "gelu_tanh"}),
+        ConfigSuspect(
+            "activation",
+            "the activation is x * sigmoid(1.702 x)",
+            {"activation": "gelu_erf"},
+            erf_slope=1.702 / math.sqrt(2.0),
+        ),
+        ConfigSuspect("activation", "the activation is ReLU", {"activation": "relu"}),
+        ConfigSuspect("attention-type", "attention is causal", {"attn_type": "uni"}),
+    ),
+    fitted=(
+        FittedSuspect(
+            "epsilon",
+            "LayerNorm{where} uses epsilon {value} +- {error}, not {usual}",
+            "epsilon",
+            step=1e-7,
+            least=1e-30,
+            vague="LayerNorm{where} uses another epsilon than {usual} (its value is not identifiable)",
+            role="gamma",
+        ),
+    ),
+    vocabulary="model/transformer/word_embedding/lookup_table",
+)
