@@ -117,8 +117,8 @@ def test_a_variable_too_many_is_named_and_dropped_by_hand(tmp_path: Path) -> Non
 
 
 def test_another_familys_checkpoint_is_refused(tmp_path: Path) -> None:
+    other = Choices(family="transfo-xl", tokenizer=False)
     with pytest.raises(ParityError):
-        other = Choices(family="transfo-xl", tokenizer=False)
         convert_checkpoint(str(GOLDEN.parent / "bert_pretrain_erf"), tmp_path / "out", choices=other)
 
 

@@ -15,6 +15,7 @@ from parity.families.transfo_xl.heads import (
     taps,
     unused_by_class,
 )
+from parity.families.transfo_xl.hypotheses import SUSPECTS
 from parity.families.transfo_xl.reference import stages
 from parity.families.transfo_xl.table import known, table
 from parity.families.transfo_xl.tensors import infer, layers, misfits
@@ -54,4 +55,5 @@ FAMILY = Family(
     positioned=False,
     infer=infer,
     notes=notes,
+    suspects=SUSPECTS,
 )

@@ -1,0 +1,35 @@
+"""What is likely to be wrong with a converted Transformer-XL beyond its weights: ids C and M of the fault catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from parity.families.suspects import ConfigSuspect, FittedSuspect, InputSuspect, Suspects
+from parity.tensorfile import Array
+
+
+def _forgotten(fed: Mapping[str, Array]) -> Mapping[str, Array]:
+    return {name: np.zeros_like(array) for name, array in fed.items() if name.startswith("mems.")}
+
+
+SUSPECTS = Suspects(
+    inputs=(InputSuspect("memory-ignored", "the memory is ignored (zeros in its place)", _forgotten),),
+    configs=(
+        ConfigSuspect("same-length", "every position sees all that lies before it", {"same_length": False}),
+        ConfigSuspect("same-length", "every position sees the same length", {"same_length": True}),
+        ConfigSuspect("clamp-len", "distances are not clamped", {"clamp_len": -1}),
+    ),
+    fitted=(
+        FittedSuspect(
+            "epsilon",
+            "LayerNorm{where} uses epsilon {value} +- {error}, not {usual}",
+            "epsilon",
+            step=1e-7,
+            least=1e-30,
+            vague="LayerNorm{where} uses another epsilon than {usual} (its value is not identifiable)",
+            role="gamma",
+        ),
+    ),
+)
