@@ -12,6 +12,7 @@ from small_gpt import GOLDEN
 
 from parity.artifacts.tokenizer_ids import Tokenizers, Transformers, first_difference, first_other_row
 from parity.artifacts.tokenizers import copy_vocabulary, vocabulary_files, write_tokenizer
+from parity.errors import ParityError
 from parity.inputs.corpora import corpora
 from parity.inputs.gpt_bpe import Tokenizer, read
 
@@ -96,6 +97,19 @@ def test_the_vocabulary_files_are_there_under_both_names_byte_for_byte(tmp_path:
     (tmp_path / "back").mkdir()
     copy_vocabulary("bpe", tmp_path, tmp_path / "back")
     assert (tmp_path / "back" / "vocab_40000.bpe").read_bytes() == (GOLDEN / "vocab_40000.bpe").read_bytes()
+
+
+def test_a_directory_by_others_has_them_under_transformers_names(tmp_path: Path) -> None:
+    made(tmp_path, 193)
+    for name in vocabulary_files("bpe"):
+        (tmp_path / name).unlink()
+    (tmp_path / "back").mkdir()
+    copy_vocabulary("bpe", tmp_path, tmp_path / "back")
+    for name in vocabulary_files("bpe"):
+        assert (tmp_path / "back" / name).read_bytes() == (GOLDEN / name).read_bytes()
+    (tmp_path / "merges.txt").unlink()
+    with pytest.raises(ParityError, match=r"no vocab_40000\.bpe in the Hugging Face directory"):
+        copy_vocabulary("bpe", tmp_path, tmp_path / "back")
 
 
 def test_the_config_names_the_generic_class_and_no_token_types(tmp_path: Path) -> None:

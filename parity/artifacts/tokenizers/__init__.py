@@ -17,7 +17,10 @@ KINDS: Mapping[str, str] = {
     "words": "parity.artifacts.tokenizers.words",
     "sentencepiece": "parity.artifacts.tokenizers.sentencepieces",
 }
-"""Modules with `write(folder, rules, *, positions)`, and `FILES`: the source's own files, as they are kept beside."""
+"""Modules with `write(folder, rules, *, positions)`, and `FILES`: the source's own files, as they are kept beside.
+
+`ALIKE`, where there is one, are transformers' names of the same files, in the same order.
+"""
 
 
 def write_tokenizer(kind: str, folder: Path, rules: Rules, *, positions: int) -> None:
@@ -46,13 +49,19 @@ def copy_vocabulary(kind: str, pytorch: Path, folder: Path) -> None:
         ParityError: some of them are missing.
     """
     names = vocabulary_files(kind)
-    missing = [name for name in names if not (pytorch / name).is_file()]
+    # Directories by others know them by transformers' names alone.
+    alike: tuple[str, ...] = getattr(import_module(KINDS[kind]), "ALIKE", names)
+    found = {
+        name: next((p for p in (pytorch / name, pytorch / as_) if p.is_file()), None)
+        for name, as_ in zip(names, alike, strict=True)
+    }
+    missing = [name for name, path in found.items() if path is None]
     if missing and not (len(missing) == len(names) and _without_tokenizer(pytorch)):
         remedy = "save its tokenizer there"
         raise ParityError(f"no {', '.join(missing)} in the Hugging Face directory", where=pytorch, remedy=remedy)
-    for name in names:
-        if name not in missing:
-            shutil.copyfile(pytorch / name, folder / name)
+    for name, path in found.items():
+        if path is not None:
+            shutil.copyfile(path, folder / name)
 
 
 def _without_tokenizer(pytorch: Path) -> bool:
