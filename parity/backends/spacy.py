@@ -98,12 +98,13 @@ class Spacy:
         return self._unavailable
 
     def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
-        """Taps at the positions of `input_ids`, zeros behind each row's end, and the arrays that spaCy fed.
+        """Taps at the positions of `input_ids` that are real, zeros elsewhere, and the arrays that spaCy fed.
 
-        A row of which spaCy makes more tokens than the batch has widens all arrays, so that comparing them fails.
+        A row of which spaCy makes other than the batch's number of tokens begins at the first position, and one of more
+        than the batch has widens all arrays, so that comparing them fails.
 
         Raises:
-            BatchSkipped: there are no texts (pairs, left padding, holes), or an empty one.
+            BatchSkipped: there are no texts (pairs, holes), or an empty one.
         """
         if texts is None:
             raise BatchSkipped("spaCy is fed texts, and this batch has none")
@@ -113,7 +114,11 @@ class Spacy:
         documents = self._nlp.pipe(texts) if len(texts) > 1 else [self._nlp(texts[0])]
         rows = [self._row(doc._.trf_data) for doc in documents]
         length = max([inputs["input_ids"].shape[1], *(len(row[INPUTS + "input_ids"]) for row in rows)])
-        return {name: np.stack([_padded(row[name], name, length) for row in rows]) for name in rows[0]}
+        real = [np.flatnonzero(mask == 1) for mask in inputs["attention_mask"]]
+        return {
+            name: np.stack([_padded(row[name], name, length, at) for row, at in zip(rows, real, strict=True)])
+            for name in rows[0]
+        }
 
     def _row(self, data: Any) -> dict[str, Array]:
         """One document: windows one after the other, padding left out."""
@@ -226,9 +231,9 @@ def _broken(pipeline: Path, what: str) -> BrokenParity:
     return BrokenParity(what, where=pipeline, remedy="convert again with the transformers that is installed here")
 
 
-def _padded(row: Array, name: str, length: int) -> Array:
+def _padded(row: Array, name: str, length: int, real: Array) -> Array:
     if name == "pooler":
         return row
     padded = np.zeros((length, *row.shape[1:]), row.dtype)
-    padded[: len(row)] = row
+    padded[real if len(real) == len(row) else slice(0, len(row))] = row
     return padded
