@@ -64,7 +64,8 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
         for move in planned.moves
     }
     prefix, config_name = hf.family.prefix, hf.family.config_names[0]
-    WRITERS[hf.family.container](folder / prefix, list(specs.values()), arrays())
+    written = WRITERS[hf.family.container](folder / prefix, list(specs.values()), arrays())
+    weights = prefix if hf.family.container == "bundle" else written[0].name
     problems.raise_if_any()
     said = dict(hf.config.raw) if hf.proof else hf.source_config()
     (folder / config_name).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -82,7 +83,7 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
         dropped=(*base.dropped, *(Dropped(*pair) for pair in (*planned.dropped, *tied))),
         tied=(),
         files=hash_files(folder, leave_out={data, FILE}),
-        notes={"weights": prefix, "origin": _origin(bool(origin), changed), "absent": absent},
+        notes={"weights": weights, "origin": _origin(bool(origin), changed), "absent": absent},
         parity=parity.__version__,
     )
     proof.write(folder)

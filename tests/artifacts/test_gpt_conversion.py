@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from parity.checkpoints import open_checkpoint
 from parity.errors import ParityError
 from parity.tensorfile import map_tensors
 
+ENCODER = GOLDEN / "encoder_bpe_40000.json"
 HEADS = Choices(settings={"n_head": "4"})
 TRAINING = Choices(settings={"n_head": "4", "n_vocab": "193"}, tokenizer=False)
 
@@ -49,11 +51,14 @@ def test_what_training_saved_is_cut_in_two_and_keeps_its_classifier(tmp_path: Pa
     }
 
 
-def test_what_training_saved_has_no_way_back_into_the_published_files(tmp_path: Path) -> None:
-    convert_checkpoint(str(TRAINED), tmp_path / "hf", choices=TRAINING)
-    with pytest.raises(ParityError, match=r"model/we has no place in params_\*\.npy"):
-        convert_folder(tmp_path / "hf", tmp_path / "back", to="tensorflow")
-    assert not (tmp_path / "back").exists()
+def test_what_training_saved_returns_byte_for_byte(tmp_path: Path) -> None:
+    convert_checkpoint(str(TRAINED), tmp_path / "hf", choices=replace(TRAINING, tokenizer=True), vocab=ENCODER)
+    back = convert_folder(tmp_path / "hf", tmp_path / "back", to="tensorflow")
+    assert back.notes["origin"] == "bit-identical to the checkpoint that was converted"
+    verify(tmp_path / "back", source=TRAINED)
+    written = (tmp_path / "back" / "best_params.jl").read_bytes()
+    assert written == (TRAINED / "best_params.jl").read_bytes()
+    assert not list((tmp_path / "back").glob("params_*"))
 
 
 def test_heads_that_no_tensor_tells_are_asked_for(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 
 from parity.checkpoints import open_checkpoint
 from parity.checkpoints.joblib import read_list
+from parity.checkpoints.joblib_write import write_joblib
+from parity.checkpoints.openai import layer_shapes
 from parity.errors import ParityError
+from parity.tensorfile import TensorSpec
 
 from .support import GOLDENS
 
@@ -84,6 +87,50 @@ def test_anything_else_is_refused_and_nothing_runs(
         open_checkpoint(path)
     assert words in str(caught.value)
     assert not (tmp_path / "executed").exists()
+
+
+def specs() -> list[TensorSpec]:
+    return [TensorSpec(name, entry.dtype, entry.shape) for name, entry in open_checkpoint(FILE).entries.items()]
+
+
+def test_what_is_written_is_what_joblib_wrote_byte_for_byte(tmp_path: Path) -> None:
+    opened = open_checkpoint(FILE)
+    files = write_joblib(tmp_path / "best_params.jl", specs(), (opened.read(name) for name in opened.entries))
+    assert [file.name for file in tmp_path.iterdir()] == ["best_params.jl"]
+    assert files[0].read_bytes() == BYTES
+
+
+def test_a_model_of_the_published_shape_is_read_again(tmp_path: Path) -> None:
+    """Numbers beyond one byte and beyond two, and more names than one byte counts."""
+    shapes = {"model/we": (70000, 4)} | {f"model/h{i}/{n}": s for i in range(12) for n, s in layer_shapes(4)}
+    random = np.random.default_rng(2)
+    held = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    wanted = [TensorSpec(name, "float32", shape) for name, shape in shapes.items()]
+    (path,) = write_joblib(tmp_path / "best_params.jl", wanted, held.values())
+    with open_checkpoint(path) as opened:
+        assert opened.entries.keys() == held.keys()
+        for name, array in held.items():
+            np.testing.assert_array_equal(opened.read(name), array)
+
+
+@pytest.mark.parametrize("fault", ["name", "missing", "shape", "dtype", "few", "many"])
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, fault: str) -> None:
+    wanted, arrays = specs(), [open_checkpoint(FILE).read(spec.name) for spec in specs()]
+    if fault == "name":
+        wanted[3] = TensorSpec("tokens", "float32", wanted[3].shape)
+    if fault == "missing":
+        wanted, arrays = wanted[1:], arrays[1:]
+    if fault == "shape":
+        arrays[2] = arrays[2][..., :-1]
+    if fault == "dtype":
+        arrays[2] = arrays[2].astype(np.float64)
+    if fault == "few":
+        arrays.pop()
+    if fault == "many":
+        arrays.append(arrays[0])
+    with pytest.raises(ParityError):
+        write_joblib(tmp_path / "best_params.jl", wanted, arrays)
+    assert not list(tmp_path.iterdir())
 
 
 def test_arrays_in_another_order_are_refused_by_name(tmp_path: Path) -> None:
