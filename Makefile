@@ -6,6 +6,8 @@ ARGS ?=
 JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Beside the two that `make test` runs: another casing, and the other architectures.
+FAMILIES := --model danish-bert --model openai-gpt --model transfo-xl-wt103 --model xlnet-base-cased
 
 .PHONY: help parity lint test test-all test-all-only bench clean
 
@@ -31,13 +33,13 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest -q -n $(JOBS)
-	$(BIN)/python -m pytest -q suites/ --model rubert --model danish-bert --scale tiny -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -q suites/ --model rubert --model gpt2 --scale tiny -n $(JOBS) --dist loadgroup
 
 test-all: test test-all-only
 
 # What `make test` leaves out: each of these makes environments or starts a browser; and the harness itself on trial.
 test-all-only: $(READY)
-	$(BIN)/python -m pytest -q suites/ --model bert-base-uncased --scale tiny
+	$(BIN)/python -m pytest -q suites/ $(FAMILIES) --scale tiny -n $(JOBS) --dist loadgroup
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/slow
 	$(BIN)/parity faults rubert --scale tiny --sound 60
 
