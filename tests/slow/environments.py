@@ -5,6 +5,7 @@ They lie beside the checkout's own `.venv`, or in `$PARITY_SLOW_VENVS`, and toge
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -68,13 +69,15 @@ def kept(name: str, requirements: Sequence[str], *, constraints: Path) -> Path:
     key = hashlib.sha256(recipe.encode()).hexdigest()
     folder = Path(os.environ.get("PARITY_SLOW_VENVS", ROOT)).absolute() / f".venv-{name}"
     python, ready = folder / "bin" / "python", folder / ".ready"
-    if ready.is_file() and ready.read_text() == key and python.exists():
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    bare(folder)
-    install(python, *requirements, constraints=constraints)
-    ready.write_text(key)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker of the tests may want it, too
+        if ready.is_file() and ready.read_text() == key and python.exists():
+            return python
+        shutil.rmtree(folder, ignore_errors=True)
+        bare(folder)
+        install(python, *requirements, constraints=constraints)
+        ready.write_text(key)
     return python
 
 

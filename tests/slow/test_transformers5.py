@@ -21,10 +21,8 @@ from parity.inputs.corpora import sentences
 from parity.inputs.wordpiece import Tokenizer, read_vocab
 from parity.models import Source, resolve
 from parity.tensorfile import map_tensors
-from slow.environments import ROOT, environ, kept, run
+from slow.environments import ROOT, environ, run
 
-PINS = Path(__file__).with_name("transformers5.txt")
-REQUIREMENTS = ("torch==2.13.0", "transformers>=5,<6", "safetensors", "numpy")
 HEADS = ("pretraining", "classifier", "qa", "mlm", "none")
 CASINGS = {"pretraining": (False, False), "danish-bert": (True, False), "bert-base-uncased": (True, True)}
 PICKLED = "bin"
@@ -42,11 +40,6 @@ class Seen:
     version: str
     folders: dict[str, dict[str, Any]]
     outputs: dict[str, np.ndarray]
-
-
-@pytest.fixture(scope="module")
-def python5() -> Path:
-    return kept("transformers5", REQUIREMENTS, constraints=PINS)
 
 
 @pytest.fixture(scope="module")
