@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import transformers
 from transformers import AutoModel  # noqa: F401 - imported here, while another worker computes, and not while loading
+from transformers.pytorch_utils import Conv1D
 
 from parity.artifacts.source import read_json
 from parity.backends.job import Job, check_settings
@@ -173,7 +174,19 @@ def _quantised(model: Any) -> Any:
         except ImportError as error:
             raise ParityError("this PyTorch has no dynamic quantisation", got=torch.__version__) from error
         torch.backends.quantized.engine = "fbgemm"
-        return quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+        return quantize_dynamic(_dense(model), {torch.nn.Linear}, dtype=torch.qint8)
+
+
+def _dense(model: Any) -> Any:
+    """GPT's and GPT-2's convolutions of width 1 as the linear layers that they are: quantising knows no others."""
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, Conv1D):
+                linear = torch.nn.Linear(*child.weight.shape, device="meta")
+                linear.weight = torch.nn.Parameter(child.weight.detach().T.contiguous())
+                linear.bias = child.bias
+                setattr(parent, name, linear)
+    return model
 
 
 def _arranged(value: Any, station: Station) -> Any:

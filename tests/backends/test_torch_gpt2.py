@@ -108,3 +108,18 @@ def test_both_classes_load_every_tensor_and_nothing_else(tmp_path: Path, name: s
     with open_checkpoint(GOLDEN) as checkpoint:
         expected = checkpoint.read("model/h2/mlp/c_fc/w")[0]
     np.testing.assert_array_equal(model.base_model.h[2].mlp.c_fc.weight.detach().numpy(), expected)
+
+
+def test_int8_turns_the_convolutions_of_width_1_too(folder: Path) -> None:
+    from torch.ao.nn.quantized.dynamic import Linear
+
+    job = Job(
+        backend="torch", variant="int8", precision="int8", family="gpt2", head="lm", artifact=folder,
+        taps=("layer.3", "logits.lm"), inputs=(), out=folder,
+    )  # fmt: skip
+    opened = runtime.open(job)
+    turned = [module for module in opened._model.modules() if isinstance(module, Linear)]
+    found = opened.run(fed(), texts=None)
+    opened.close()
+    assert len(turned) == 4 * LAYERS + 1
+    assert 1e-3 < apart(found["layer.3"], golden()["layer.3"]) < 0.5
