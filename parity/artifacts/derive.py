@@ -168,6 +168,9 @@ def quantised_line(
     if stored is None:
         return None
     array = read(line.target)
+    if array.ndim > 2:
+        # A kernel kept by head, as in XLNet, is a matrix to a graph.
+        array = array.reshape(len(array), -1)
     for turned in (False, True):
         if stored.integers.shape == (array.T if turned else array).shape and stored.holds(array.T if turned else array):
             held = stored.integers.read()

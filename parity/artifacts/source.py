@@ -15,6 +15,7 @@ import numpy as np
 
 from parity.artifacts.stream import target_dtype
 from parity.checkpoints import Checkpoint, open_checkpoint
+from parity.checkpoints.objects import FORMAT as OBJECTS
 from parity.errors import ParityError, Problems
 from parity.families import detect, family
 from parity.families.base import Family
@@ -103,6 +104,9 @@ def understand(source: Source, choices: Choices) -> Understood:
     raw = {**inferred, **said, **_overrides(choices.settings)}
     card, config_path = source.card, source.config or checkpoint.prefix
     activation = choices.activation or (card.activation.function if card and card.activation else None)
+    later = checkpoint.format == OBJECTS and activation is None and raw.get("hidden_act", "gelu") == "gelu"
+    if later:
+        activation = "tanh"
     config = architecture.read_config(raw, where=config_path, activation=activation)
     _check_fit(architecture, config, known, config_path, checkpoint.prefix)
     head = _choose_head(architecture, config, known, choices, checkpoint.prefix, card)
@@ -124,6 +128,7 @@ def understand(source: Source, choices: Choices) -> Understood:
         plan=planned,
         assumptions=(
             *_assumptions(architecture, raw, activation, choices, card, rules),
+            *([_LATER] if later else ()),
             *_inferred(inferred, said, choices),
             *(
                 [f"flags of card {card.name}: none are published beside the weights"]
@@ -270,6 +275,10 @@ def _rules(architecture: Family, config: Config, source: Source, choices: Choice
     return read_rules(architecture.tokenizer, source.vocab, size=config.vocab_size)
 
 
+_LATER = (
+    'hidden_act "gelu" is taken as tanh, as in the Model Garden, whose object-based checkpoints are younger than that '
+    "formula; --activation erf for models trained otherwise"
+)
 _NEVER_READ = "the checkpoint lacks it, and what it was trained for never reads it"
 
 

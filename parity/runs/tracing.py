@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,7 +34,7 @@ from parity.runs.options import RunOptions
 from parity.runs.outline import selected
 from parity.traces import batch_path, batch_paths, read_batch, write_batch
 
-_OWN_SETTINGS = ("weights", "seeds", "restart")
+_OWN_SETTINGS = ("weights", "seeds", "restart", "graph")
 """Settings of the references themselves; whatever else is set goes over the source's config."""
 
 
@@ -96,6 +97,7 @@ def trace(
     decided = choices or Choices()
     decided = replace(decided, settings={**decided.settings, **flags})
     found = _subject(subject, row, config=config, vocab=vocab, choices=decided)
+    _check_flags(flags, found, row)
     limits = found.config
     batches = read_inputs(inputs, **limits_of(found.family, limits))
     if all_positions:
@@ -130,6 +132,19 @@ def trace(
         # Paths of this machine, which the worker needed and a trace does not.
         (folder / "job.json").unlink(missing_ok=True)
     return outcome
+
+
+def _check_flags(flags: Mapping[str, str], found: Subject, row: Runtime) -> None:
+    """A flag that nothing reads would be without effect, unnoticed."""
+    known = sorted(set(found.config.raw) - set(found.family.unread_keys(found.config.raw)) | {*_OWN_SETTINGS})
+    problems = Problems("settings that are not known", where=row.name)
+    for name in found.family.unread_keys(flags):
+        near = get_close_matches(name, [key for key in known if key not in flags], n=3)
+        expected = f"the runtime's own ({', '.join(_OWN_SETTINGS)}) or a key of the source's config"
+        problems.add(
+            f"{name} is no setting", expected=expected, remedy=f"did you mean {', '.join(near)}?" if near else "drop it"
+        )
+    problems.raise_if_any()
 
 
 def _raise_unless_ok(outcome: Outcome, row: Runtime) -> None:

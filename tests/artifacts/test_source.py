@@ -52,8 +52,8 @@ def test_a_card_decides_and_says_where_it_only_assumes(
 ) -> None:
     found = understood(write_source(tmp_path, vocab=UPPER), of=name)
     assert found.config.activation == activation
-    assert (found.casing.lower_case, found.casing.strip_accents) == (lower, strip)
-    assert found.casing.evidence == f"card {name}"
+    assert (found.rules.lower_case, found.rules.strip_accents) == (lower, strip)
+    assert found.rules.evidence == f"card {name}"
     assert len(found.assumptions) == assumed
     if assumed:
         assert card(name).activation.reason in found.assumptions[0]
@@ -63,17 +63,17 @@ def test_choices_go_over_the_card(tmp_path: Path) -> None:
     folder = write_source(tmp_path)
     found = understood(folder, of="rubert", activation="tanh", lower_case=True)
     assert found.config.activation == "gelu_tanh"
-    assert (found.casing.lower_case, found.casing.strip_accents, found.casing.evidence) == (True, True, "option")
+    assert (found.rules.lower_case, found.rules.strip_accents, found.rules.evidence) == (True, True, "option")
     assert found.assumptions == ()
     kept = understood(folder, of="bert-base-uncased", strip_accents=False)
-    assert (kept.casing.lower_case, kept.casing.strip_accents) == (True, False)
-    assert kept.casing.evidence == "card bert-base-uncased, option for accents"
+    assert (kept.rules.lower_case, kept.rules.strip_accents) == (True, False)
+    assert kept.rules.evidence == "card bert-base-uncased, option for accents"
 
 
 def test_spare_rows_are_accepted_where_the_card_knows_of_them(tmp_path: Path) -> None:
     folder = write_source(tmp_path, vocab=VOCAB[:-2])
     assert card("danish-bert").spare_rows > 0
-    assert len(understood(folder, of="danish-bert").vocabulary.tokens) == len(VOCAB) - 2
+    assert len(understood(folder, of="danish-bert").rules.vocab.tokens) == len(VOCAB) - 2
     for name in ("rubert", None):
         with pytest.raises(ParityError, match=r"vocab\.txt: vocabulary has the wrong length"):
             understood(folder, of=name)

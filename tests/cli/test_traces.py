@@ -69,7 +69,9 @@ def test_every_option_arrives(parity: Parity, golden_batches: dict[Path, Path], 
         (["--backend", "oracel"], "did you mean oracle"),
         (["--backend", "oracle", "--logit-positions", "some"], "--logit-positions is given or all"),
         (["--backend", "oracle", "--set", "x"], "--set wants NAME=VALUE"),
-        (["--backend", "oracle", "--set", "x=1"], "x"),
+        (["--backend", "oracle", "--set", "x=1"], "x is no setting"),
+        (["--backend", "oracle", "--set", "hidden_activation=relu"], "did you mean hidden_act"),
+        (["--backend", "oracle", "--set", "graph=x.meta"], "graph"),
         (["--backend", "oracle", "--taps", "nothing.*"], "nothing.*"),
         (["--backend", "oracle", "--precision", "float8"], "does not compute in float8"),
         (["--backend", "oracle", "--python", "torch=/no/such"], "--python wants NAME=PATH"),
@@ -153,3 +155,16 @@ def test_what_cannot_be_compared_is_exit_2(
     said = parity("compare", *given)
     assert said.code == 2
     assert says in said.err
+
+
+def test_a_references_flags_go_over_the_config_and_the_graphs_own_file_is_read(
+    parity: Parity, golden_batches: dict[Path, Path], tmp_path: Path
+) -> None:
+    for act in ("gelu", "relu"):
+        flags = ("--backend", "oracle", "--set", f"hidden_act={act}", *QUICK)
+        assert parity("trace", ERF, golden_batches[ERF], tmp_path / act, *flags).code == 0
+    gelu, relu = (read_batch(batch_path(tmp_path / act, 0)).taps["layer.0"] for act in ("gelu", "relu"))
+    assert np.abs(gelu - relu).max() > 1e-3
+    flags = ("--backend", "metagraph", "--set", "graph=no-such.meta", *QUICK)
+    said = parity("trace", ERF, golden_batches[ERF], tmp_path / "out", *flags)
+    assert (said.code, "no-such.meta" in said.err) == (2, True), said.err

@@ -70,7 +70,16 @@ _TIED = {
 # Bare training state; the slots beside each variable are told by their place (see parity.weights.plan).
 _STATE = tuple(
     Drop(name, "training state, not part of the model")
-    for name in ("global_step", "*_step", "beta1_power*", "beta2_power*", "*loss_scale*", "good_steps", "bad_steps")
+    for name in (
+        "global_step",
+        "*_step",
+        "beta1_power*",
+        "beta2_power*",
+        "*loss_scale*",
+        "good_steps",
+        "bad_steps",
+        "optimizer/*",
+    )
 )
 
 
