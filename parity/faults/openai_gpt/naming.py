@@ -53,7 +53,8 @@ _TURNED = ("transposed: attn/c_proj", "untransposed: attn/c_proj")
 FAULTS = (
     *(
         Fault(
-            id="N-02", variant=f"{one} and {other}", place=HERE,
+            id="N-02", variant=f"{one} and {other}", place=HERE, causes=(f"swapped: {one} and {other}",),
+            causes=(f"swapped: {one} and {other}",),
             what=f"{one} and {other} exchanged in the fused projection", inject=Artifact(_exchanged(one, other)),
         )
         for one, other in (("query", "key"), ("key", "value"))
@@ -65,6 +66,7 @@ FAULTS = (
     ),
     Fault(
         id="N-02", variant="one tensor of layer 0", place="layer.1", least_layers=2,
+        causes=("other-layer-tensor: attn/c_proj/w",),
         what="layer 1 holds the attention output kernel of layer 0",
         inject=Artifact(overwritten("transformer.h.1.attn.c_proj.weight", "transformer.h.0.attn.c_proj.weight")),
     ),
@@ -83,7 +85,7 @@ FAULTS = (
     ),
     *(
         Fault(
-            id="N-15", variant=f"{part} bias", place=HERE,
+            id="N-15", variant=f"{part} bias", place=HERE, causes=(f"bias-dropped: {part}",),
             what=f"the bias of the {part} is lost", inject=Artifact(_of_third(part, np.zeros_like)),
         )
         for part in ("query", "value")
@@ -118,7 +120,7 @@ FAULTS = (
         for part, name in {"c_attn": FUSED, "c_fc": WIDE, "mlp/c_proj": NARROW}.items()
     ),
     Fault(
-        id="T-03", variant="fused", place=HERE,
+        id="T-03", variant="fused", place=HERE, causes=("split-by-head",),
         what="the fused projection is split per head in place of per block",
         inject=Artifact(both(_per_head(f"{FUSED}.weight"), _per_head(f"{FUSED}.bias"))),
     ),
