@@ -53,7 +53,7 @@ _TURNED = ("transposed: attn/c_proj", "untransposed: attn/c_proj")
 FAULTS = (
     *(
         Fault(
-            id="N-02", variant=f"{one} and {other}", place=HERE, causes=(f"swapped: {one} and {other}",),
+            id="N-02", variant=f"{one} and {other}", place=HERE,
             causes=(f"swapped: {one} and {other}",),
             what=f"{one} and {other} exchanged in the fused projection", inject=Artifact(_exchanged(one, other)),
         )
