@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from parity.backends.diagnosis.hypothesis import IS, Change, Hypothesis
 from parity.backends.diagnosis.original import Original, layer_of
+from parity.backends.diagnosis.parts import from_layer, fused, is_square, stacked, turned
 from parity.backends.diagnosis.station import Station
 from parity.backends.executors.rounded import rounding
 from parity.families.values import Variable
@@ -30,7 +31,9 @@ def hypotheses(station: Station) -> Iterator[Hypothesis]:
     for make in (_transposed, _biases, _norms, _zeros, _swapped, _precision):
         yield from make(tensors)
     yield from _swapped_scopes(tensors, scopes)
+    yield from fused(station)
     yield from _other_layers(station)
+    yield from stacked(station)
     yield from _order(station, scopes)
     for need in station.given:
         if all(piece.given[need].shape == piece.seen.shape for piece in station.pieces):
@@ -40,10 +43,15 @@ def hypotheses(station: Station) -> Iterator[Hypothesis]:
 def _family(station: Station) -> Iterator[Hypothesis]:
     suspects, fed = station.original.family.suspects, {need for stage in station.segment for need in stage.needs}
     for suspect in suspects.inputs:
-        changed = {f"inputs/{name}" for name in suspect.change(station.pieces[0].inputs)}
+        # Not every batch has a memory.
+        changed = {f"inputs/{name}" for piece in station.pieces for name in suspect.change(piece.inputs)}
         if changed & fed:
             yield Hypothesis(suspect.kind, suspect.sentence, inputs=suspect.change)
     yield from configs(station.original)
+    for together in suspects.tensors:
+        if all(name in station.tensors for name in together.names):
+            changes = dict.fromkeys(together.names, Change(together.change))
+            yield Hypothesis(together.kind, together.sentence, together.names, changes)
     for table in suspects.tables:
         if table.table in station.tensors:
             size = station.tensors[table.table].shape[0]
@@ -70,8 +78,8 @@ def _held(shift: int, last: int) -> Callable[[Array], Array]:
 
 
 def _transposed(tensors: Mapping[str, Variable]) -> Iterator[Hypothesis]:
-    square = [n for n, v in tensors.items() if v.role == "kernel" and len(v.shape) == 2 and v.shape[0] == v.shape[1]]
-    yield from _each("untransposed", f"{IS} is transposed the wrong way", square, Change(np.transpose))
+    square = [name for name, variable in tensors.items() if variable.role == "kernel" and is_square(variable.shape)]
+    yield from _each("untransposed", f"{IS} is transposed the wrong way", square, Change(turned))
 
 
 def _biases(tensors: Mapping[str, Variable]) -> Iterator[Hypothesis]:
@@ -128,7 +136,8 @@ def _other_layers(station: Station) -> Iterator[Hypothesis]:
     here = layer_of(next(iter(layered)))
     for there in next(iter(layered.values())):
         if there != here:
-            changes = {name: Change(source=others[there]) for name, others in layered.items()}
+            changes = {name: Change(source=others[there]) for name, others in layered.items() if there in others}
+            changes |= from_layer(station, there)
             yield Hypothesis("other-layer", f"{station.tap} has the weights of layer {there}", tuple(layered), changes)
     for name, others in layered.items():
         for there in (i for i in others if here is not None and abs(i - here) == 1):

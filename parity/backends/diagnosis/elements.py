@@ -98,7 +98,11 @@ def _sigmas(station: Station) -> list[Floats]:
 
 
 def _taped(station: Station, piece: Piece, ops: AdjointOps) -> tuple[AdjointOps, Node]:
-    values: dict[str, Any] = {INPUTS + name: array for name, array in piece.inputs.items()}
+    # Ids and masks are looked up and compared; states are computed with.
+    values: dict[str, Any] = {
+        INPUTS + name: Node(array.astype(np.float64)) if array.dtype.kind == "f" else array
+        for name, array in piece.inputs.items()
+    }
     values |= {name: Node(piece.given[name].astype(np.float64)) for name in station.given}
     for stage in station.segment:
         values.setdefault(stage.name, stage(cast("Ops", ops), values))
