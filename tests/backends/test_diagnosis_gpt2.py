@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from parity.backends.diagnosis.catalogue import _is_square, _transposed, _turned
+from parity.backends.diagnosis.catalogue import _transposed
 from parity.families.values import Variable
 
 
@@ -14,12 +13,5 @@ from parity.families.values import Variable
     [((8, 8), True), ((1, 8, 8), True), ((1, 8, 24), False), ((8, 2, 4), False), ((2, 8, 8), False), ((8,), False)],
 )
 def test_square_kernels_may_be_transposed(shape: tuple[int, ...], square: bool) -> None:
-    assert _is_square(shape) == square
     found = list(_transposed({"model/h0/attn/c_proj/w": Variable("model/h0/attn/c_proj/w", shape, "kernel")}))
     assert [one.kind for one in found] == ["untransposed"] * square
-
-
-def test_the_matrix_is_turned_and_the_leading_axis_stays() -> None:
-    kernel = np.arange(9.0).reshape(1, 3, 3)
-    np.testing.assert_array_equal(_turned(kernel), kernel[0].T[None])
-    np.testing.assert_array_equal(_turned(kernel[0]), kernel[0].T)
