@@ -10,14 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from parity.artifacts.hf_weights import HfWeights, open_weights, weights_file
-from parity.artifacts.proof import FILE, Proof, TensorProof, read_proof, sha256_array
+from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, read_proof, sha256_array
 from parity.artifacts.source import read_json
 from parity.errors import ParityError
 from parity.families import family
 from parity.families.base import Family
 from parity.families.values import Config, Head, gelu_option
 from parity.tensorfile import Array, TensorSpec
+from parity.weights import Drop, reason_to_drop
 
+BUFFERS = (
+    Drop("*position_ids", "the numbers 0, 1, 2, ..., not a weight"),
+    Drop("*attn.bias", "the causal mask, not a weight"),
+    Drop("*attn.masked_bias", "what the causal mask subtracts, not a weight"),
+    Drop("*pos_emb.inv_freq", "the frequencies of the sinusoids, not a weight"),
+)
+"""What modules store beside their weights, and compute anew."""
 _REMEDY = "name a Hugging Face directory with config.json and model.safetensors"
 
 
@@ -56,6 +64,8 @@ class HfFolder:
         if self.proof is not None:
             # Trained further in its place, it may have another head than the one that was converted.
             return replace(self.proof, head=self.head.name, labels=self.labels)
+        reasons = ((name, reason_to_drop(name, (), BUFFERS)) for name in self.specs)
+        buffers = {name: reason for name, reason in reasons if reason is not None}
         return Proof(
             to="pytorch",
             family=self.family.name,
@@ -68,8 +78,8 @@ class HfFolder:
             epsilon=self.config.epsilon,
             casing={},
             assumptions=(),
-            tensors=tuple(self._line(name) for name in self.specs),
-            dropped=(),
+            tensors=tuple(self._line(name) for name in self.specs if name not in buffers),
+            dropped=tuple(Dropped(name, reason) for name, reason in buffers.items()),
             tied=(),
         )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import parity
-from parity.artifacts.hf_folder import HfFolder, read_hf_folder
+from parity.artifacts.hf_folder import BUFFERS, HfFolder, read_hf_folder
 from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, sha256_array
 from parity.artifacts.pytorch import hash_files
 from parity.artifacts.stream import assembled, stream, target_dtype
@@ -17,13 +17,6 @@ from parity.checkpoints import WRITERS
 from parity.errors import Problems
 from parity.tensorfile import Array, TensorSpec
 from parity.weights import Drop, Move, Zeros, operation, plan
-
-_BUFFERS = (
-    Drop("*position_ids", "the numbers 0, 1, 2, ..., not a weight"),
-    Drop("*attn.bias", "the causal mask, not a weight"),
-    Drop("*attn.masked_bias", "what the causal mask subtracts, not a weight"),
-    Drop("*pos_emb.inv_freq", "the frequencies of the sinusoids, not a weight"),
-)
 
 
 def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
@@ -45,7 +38,7 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
     table = replace(table, rules=tuple(rule for rule in table.rules if rule.target not in left))
     shapes = {name: spec.shape for name, spec in hf.specs.items() if name not in dict(table.tied)}
     zeros = tuple(Drop(line.target, "zeros that the conversion put in") for line in put_in)
-    planned = plan(replace(table.inverted(), drops=(*_BUFFERS, *zeros)), shapes, where=hf.weights)
+    planned = plan(replace(table.inverted(), drops=(*BUFFERS, *zeros)), shapes, where=hf.weights)
     tied = _tied(hf, dict(table.tied))
     _check_fit(hf, planned.moves)
     problems = Problems("weights that are no numbers", where=hf.weights)
@@ -81,7 +74,7 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
         base,
         to="tensorflow",
         tensors=tuple(proofs),
-        dropped=(*base.dropped, *(Dropped(*pair) for pair in (*planned.dropped, *tied))),
+        dropped=tuple(dict.fromkeys((*base.dropped, *(Dropped(*pair) for pair in (*planned.dropped, *tied))))),
         tied=(),
         files=hash_files(folder, leave_out={data, FILE}),
         notes={"weights": weights, "origin": _origin(bool(origin), changed), "absent": absent},
