@@ -24,6 +24,21 @@ DATA = {
 }
 TINY = ["--model", "rubert", "--scale", "tiny", "--backend", "torch:eager"]
 MAX_BYTES = 1_000_000
+HEAVY = (
+    *("onnx", "onnxruntime", "openvino", "safetensors", "spacy", "tensorflow", "tokenizers", "torch", "transformers"),
+    *("ftfy", "pooch", "regex", "requests", "sentencepiece", "urllib3"),
+)
+"""Nobody waits for these who only asks what there is."""
+MODELS = [f"--model={name}" for name in ("rubert", "gpt2", "openai-gpt", "transfo-xl-wt103", "xlnet-base-cased")]
+DOORS = {
+    "import parity": "import parity",
+    "parity --help": "import parity.cli; sys.argv = ['parity', '--help']; parity.cli.main()",
+    "parity models": "import parity.cli; sys.argv = ['parity', 'models']; parity.cli.main()",
+    "pytest --collect-only": "import pytest; code = pytest.main(['-q', '--co', '-p', 'parity.pytest_plugin', "
+    f"'--pyargs', 'parity.suites', *{MODELS}]); assert code == 0, code",
+}
+NOWHERE = "http://127.0.0.1:9"
+"""A proxy that nobody answers at."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,14 @@ class Installed:
 
     def run(self, program: str, *arguments: str | Path) -> str:
         return run([self.python.with_name(program), *arguments], cwd=self.desk)
+
+    def stand_in(self, card: str, folder: str) -> None:
+        self.run(
+            "python",
+            "-c",
+            "from pathlib import Path; from parity.models import build_stand_in, card; "
+            f"build_stand_in(card({card!r}), scale='tiny', folder=Path({folder!r}))",
+        )
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +142,41 @@ def test_a_user_error_is_one_message_and_exit_code_2(installed: Installed) -> No
 
 
 def test_a_checkpoint_converts_and_verifies(installed: Installed) -> None:
-    build = (
-        "from pathlib import Path; from parity.models import build_stand_in, card; "
-        "build_stand_in(card('rubert'), scale='tiny', folder=Path('source'))"
-    )
-    installed.run("python", "-c", build)
+    installed.stand_in("rubert", "source")
     installed.run("parity", "inspect", "source")
     installed.run("parity", "convert", "source", "out")
     assert "are as the proof says" in installed.run("parity", "verify", "out", "--source", "source")
+
+
+def test_transformer_xl_comes_with_its_own_class(installed: Installed) -> None:
+    installed.stand_in("transfo-xl-wt103", "xl-source")
+    installed.run("parity", "convert", "xl-source", "xl")
+    code = (
+        "import sys, torch; from parity.torch import TransfoXLLMHeadModel as Model; "
+        "found = Model.from_pretrained('xl')(torch.tensor([[1, 2, 3]])); "
+        "print(tuple(found.logits.shape), 'transformers' in sys.modules)"
+    )
+    assert installed.run("python", "-c", code).split("\n")[-2] == "(1, 3, 600) False"
+
+
+@pytest.mark.parametrize("door", list(DOORS))
+def test_the_doors_load_nothing_heavy(installed: Installed, door: str) -> None:
+    told = f"print('LOADED', sorted({{name.partition('.')[0] for name in sys.modules}} & set({HEAVY})))"
+    code = f"import atexit, sys; atexit.register(lambda: {told})\n{DOORS[door]}"
+    assert installed.run("python", "-P", "-c", code).splitlines()[-1] == "LOADED []"
+
+
+def test_without_a_network_a_fetch_says_what_cannot_be_had(installed: Installed) -> None:
+    command = [installed.python.with_name("parity"), "fetch", "gpt2", "--dry-run"]
+    env = environ(**{f"{scheme}_proxy": NOWHERE for scheme in ("http", "https", "HTTP", "HTTPS")}, no_proxy="")
+    done = subprocess.run(command, cwd=installed.desk, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for url in (
+        "https://openaipublic.blob.core.windows.net/gpt-2/models/124M/",
+        "https://storage.googleapis.com/gpt-2/",
+    ):
+        assert url in done.stderr
 
 
 @pytest.mark.parametrize("folder", ["by-pytest", "by-parity"])
