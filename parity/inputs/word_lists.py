@@ -58,12 +58,21 @@ class WordList:
 
 
 def read_word_list(path: Path) -> WordList:
-    """Read a vocabulary by its name's ending: `.pkl`, or else text.
+    """Read a vocabulary: a pickle, told by its name's ending or its first byte, or else text.
 
     Raises:
         ParityError: unreadable, refused, or no vocabulary.
     """
-    return _pickled(path) if path.suffix in (".pkl", ".pickle") else _text(path)
+    return _pickled(path) if path.suffix in (".pkl", ".pickle") or _begins_as_pickle(path) else _text(path)
+
+
+def _begins_as_pickle(path: Path) -> bool:
+    # No text in UTF-8 begins so, and every pickle since protocol 2 does.
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == b"\x80"
+    except OSError:
+        return False
 
 
 def _pickled(path: Path) -> WordList:

@@ -20,6 +20,8 @@ from parity.inputs.word_lists import SIDECAR
 from parity.inputs.words import DOUBLE, ENDS, EOS, Tokenizer
 
 FILES = ("vocab.txt", SIDECAR)
+_ANY_LENGTH = int(1e30)
+"""What transformers writes where there is no longest."""
 
 
 def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
@@ -28,14 +30,14 @@ def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
     Args:
         folder: where to write.
         rules: the source's.
-        positions: the longest sequence, `model_max_length`.
+        positions: the longest row that we make; relative positions have no longest, and `model_max_length` says so.
     """
     lines = "".join(f"{word}\n" for word in rules.vocab.tokens)
     (folder / FILES[0]).write_text(lines, encoding="utf-8", newline="\n")
     special = _special(rules)
     _write(folder / SIDECAR, rules.describe())
     _write(folder / "tokenizer.json", _fast(rules))
-    _write(folder / "tokenizer_config.json", _config(special, positions))
+    _write(folder / "tokenizer_config.json", _config(special))
     _write(folder / "special_tokens_map.json", special)
 
 
@@ -85,12 +87,12 @@ def _fast(rules: Tokenizer) -> dict[str, Any]:
     }
 
 
-def _config(special: dict[str, str], positions: int) -> dict[str, Any]:
+def _config(special: dict[str, str]) -> dict[str, Any]:
     return {
         **special,
         "clean_up_tokenization_spaces": False,
         "model_input_names": ["input_ids"],
-        "model_max_length": positions,
+        "model_max_length": _ANY_LENGTH,
         "padding_side": "right",
         "split_special_tokens": True,
         "tokenizer_class": "PreTrainedTokenizerFast",
