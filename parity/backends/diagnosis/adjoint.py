@@ -154,8 +154,10 @@ class AdjointOps:
         """Permute axes."""
         return self._note(x.value.transpose(tuple(axes)), (x,), lambda g: (g.transpose(np.argsort(axes)),))
 
-    def expand(self, x: Node, *, axis: int) -> Node:
-        """Insert a dimension of 1."""
+    def expand(self, x: Any, *, axis: int) -> Any:
+        """Insert a dimension of 1; whole numbers stay what they are."""
+        if not isinstance(x, Node):
+            return np.expand_dims(x, axis)
         return self._note(np.expand_dims(x.value, axis), (x,), lambda g: (g.reshape(x.value.shape),))
 
     def index(self, x: Node, position: int, *, axis: int) -> Node:

@@ -39,13 +39,13 @@ FAULTS = (
     ),
     *(
         Fault(
-            id="T-05", variant=name, place="layer.1", least_layers=2,
+            id="T-05", variant=name, place="layer.1", least_layers=2, causes=("other-layer-tensor: layer 0",),
             what=f"{name} of layer 0 in every layer", inject=Artifact(_first_layers(f"{ATTENTION}.{name}")),
         )
         for name in ("r_w_bias", "r_r_bias", "r_s_bias", "seg_embed")
     ),
     Fault(
-        id="T-06", variant="exchanged", place=HERE,
+        id="T-06", variant="exchanged", place=HERE, causes=("swapped: r_w_bias",),
         what="r_w_bias and r_r_bias exchanged",
         inject=Artifact(swapped(f"{ATTENTION}.r_w_bias", f"{ATTENTION}.r_r_bias")),
     ),
