@@ -12,7 +12,7 @@ from slow.environments import ROOT
 
 PROGRAMS = ("parity", "pytest", "make", "pip", ".venv/bin/python")
 _FENCE = re.compile(r"^\s*(```|~~~)")
-_SPAN = re.compile(r"`([^`\n]+)`")
+_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -50,7 +50,7 @@ def spans(path: Path) -> list[str]:
     """Code in running text."""
     code = {number for number, _ in _code(path)}
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-    return [span for number, line in lines if number not in code for span in _SPAN.findall(line)]
+    return [span for number, line in lines if number not in code for _, span in _SPAN.findall(line)]
 
 
 def links(path: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ from parity.models import Source, card_names, resolve
 from parity.runs.casefile import CaseFile
 from slow.documents import Command, anchors, commands, documents, links, spans
 from slow.environments import ROOT, environ, run
+from slow.workshops import FURNISHED, SMALLER
 
 PARITY = (sys.executable, "-m", "parity")
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
@@ -71,7 +73,11 @@ def workshop(stand_ins: dict[str, Source], tmp_path: Path) -> Path:
 @pytest.mark.parametrize("document", [name for name in NAMES if commands(ROOT / name)])
 def test_every_command_runs(document: str, workshop: Path) -> None:
     failed = []
+    if document in FURNISHED:
+        FURNISHED[document](workshop)
     for command in commands(ROOT / document):
+        if command.words[:2] == ("parity", "convert"):
+            shutil.rmtree(workshop / command.words[3], ignore_errors=True)  # the line before it is another way to it
         try:
             translated = TRANSLATED[command.words[0]](command)
             if translated:
@@ -85,7 +91,15 @@ def parity(command: Command) -> list[str]:
     words = list(command.words[1:])
     if words[:1] and words[0] in SIZED:
         return [*PARITY, *tiny(SHORTER[words[0]](words))]
-    return [*PARITY, *(stand_in(word) if word in card_names() else word for word in words)]
+    if words[:1] == ["fetch"]:
+        return rehearsed(words)
+    return [*PARITY, *(stand_in(word) if word in card_names() else SMALLER.get(word, word) for word in words)]
+
+
+def rehearsed(words: list[str]) -> list[str]:
+    """Nothing is fetched by a test: card and options have to exist, and tests/cli/test_fetch.py does the rest."""
+    assert words[1] in card_names()
+    return [*PARITY, *words, "--help"]
 
 
 def stand_in(name: str) -> str:
@@ -136,7 +150,7 @@ def test_commands_and_options_in_the_text_exist(document: str) -> None:
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     wrong = []
     for span in spans(ROOT / document):
-        program, *words = span.split()
+        program, *words = span.split() or [""]
         if program == "parity" and words and words[0] != "--help":
             options = (
                 {name for param in known[words[0]].params for name in (*param.opts, *param.secondary_opts)}
