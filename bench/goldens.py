@@ -117,7 +117,8 @@ def main() -> None:
     parser.add_argument("--golden", type=Path, default=fixtures_root() / "goldens")
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
-    lines, broken, notes = [("golden", "call", "taps", "original", *ROWS)], 0, dict[str, int]()
+    lines: list[tuple[str, ...]] = [("golden", "call", "taps", "original", *ROWS)]
+    broken, notes = 0, dict[str, int]()
     for case in cases(options.golden):
         with tempfile.TemporaryDirectory() as name:
             for run in case.runs:
