@@ -18,6 +18,24 @@ from functools import cache
 
 import regex
 
+from parity.inputs.english_words import (
+    ABBREVIATIONS,
+    CONTROLS,
+    CUT,
+    DOUBLE,
+    ENDLESS,
+    ENDS,
+    FIRST,
+    HEADLESS,
+    HOSTS,
+    LIGATURES,
+    LINES,
+    RUNS,
+    SINGLE,
+    UNITS,
+    WORDS,
+)
+
 Step = tuple[str, str]
 """A pattern, and what replaces each of its matches."""
 SPACE = "\\x09-\\x0D\\x1C-\\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -26,77 +44,6 @@ BLANK = "[" + SPACE.replace("\\x09-\\x0D", "\\x09\\x0B-\\x0D") + "]"
 """White space but for the line feed, which is a word."""
 _THRICE = 3
 """How many signs are taken off either end of a word, one after the other."""
-
-
-def _listed(words: str) -> list[str]:
-    return words.split()
-
-
-# ftfy: line ends, quotation marks, ligatures, and control characters, which vanish.
-_LINES = "\\r\\n|[\\r\x85\u2028\u2029]"
-_CONTROLS = "[\\x00-\\x08\\x0B\\x0E-\\x1F\\x7F\u206a-\u206f\ufeff\ufff9-\ufffc]"
-_LIGATURES = {
-    "ĳ": "ij", "Ĳ": "IJ", "ŉ": "ʼn", "Ǆ": "DŽ", "ǅ": "Dž", "ǆ": "dž", "Ǉ": "LJ", "ǈ": "Lj", "ǉ": "lj", "Ǌ": "NJ",
-    "ǋ": "Nj", "ǌ": "nj", "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ſt", "ﬆ": "st",
-}  # fmt: skip
-# text_standardize: signs that get spaces around their runs.
-_RUNS = (
-    "-",
-    "~",
-    "!",
-    '"',
-    ";",
-    r"\?",
-    r"\+",
-    ",",
-    r"\)",
-    r"\(",
-    r"\\",
-    "/",
-    r"\*",
-    r"\[",
-    r"\]",
-    r"\}",
-    r"\{",
-    r"\|",
-    "_",
-)
-# spaCy: of those runs these are cut into single signs, the others stay whole.
-_SINGLE = r"!\";?+,)(*\[\]}{_"
-# Signs that it takes off both ends of a word, and those that stand alone wherever they are.
-_ENDS = r":'<>#&`¿¡§«»・·。，、；：？！（）【】《》「」『』"
-_FIRST = _ENDS + r"%=$£€¥฿₽₠-₿"
-_UNITS = _listed(
-    "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz kmh mph hPa Pa mbar mb "
-    "MB kb KB gb GB tb TB T G M K % $ £ € ¥"
-)
-# Whole words that begin or end with an apostrophe, or end with a full stop.
-_HEADLESS = _listed("em ll nuff re d s S cause Cause cos Cos coz Coz cuz Cuz bout")
-_ENDLESS = _listed("doin goin nothin nuthin ol somethin lovin havin")
-_ABBREVIATIONS = _listed(
-    "Adm Ak Ala Apr Ariz Ark Aug Bros Calif Co Colo Conn Corp D.C Dec Del Dr E.G E.g Feb Fla Ga Gen Gov I.E I.e Ia Id "
-    "Ill Inc Ind Jan Jr Jul Jun Kan Kans Ky La Ltd Mar Mass Md Messrs Mich Minn Miss Mo Mont Mr Mrs Ms Mt N.C N.D N.H "
-    "N.J N.M N.Y Neb Nebr Nev Nov Oct Okla Ore Pa Ph.D Prof Rep Rev S.C Sen Sep Sept St Tenn Va Wash Wis a.m co e.g "
-    "i.e p.m v.s vs"
-)
-# Contractions: hosts by what follows them. Without the apostrophe they are cut, too, but for words of their own.
-_PRONOUNS = _listed("i you he she it we they")
-_ASKING = _listed("who what when where why how there that this these those")
-_NEGATED = _listed(
-    "could do does did had may might must need ought sha should wo would ai are is was were have has dare ca"
-)
-_HOSTS: dict[str, list[str]] = {
-    "n't": _NEGATED,
-    "'m": ["i"],
-    "'ll": _PRONOUNS + _ASKING,
-    "'d": _PRONOUNS + _ASKING,
-    "'ve": ["i", "you", "we", "they", *_ASKING, "could", "might", "must", "should", "would", "not"],
-    "'re": ["you", "we", "they", *_ASKING],
-    "'s": ["he", "she", "it", "let", *_ASKING],
-}
-_WORDS = frozenset(_listed("ill its hell shell shed were well whore lets"))
-_DOUBLE = ("n't've", "'ll've", "'d've")
-_CUT = {"cannot": 3, "gonna": 3, "gotta": 3, "y'all": 2, "c'mon": 3}
 
 
 def _alternatives(words: Iterable[str]) -> str:
@@ -138,9 +85,9 @@ _FILLED = f"[^{SPACE}]"
 
 def _mended() -> Iterator[Step]:
     """What ftfy does to single characters; the normal form NFC comes last of it."""
-    yield _LINES, "\n"
-    yield _CONTROLS, ""
-    yield from _LIGATURES.items()
+    yield LINES, "\n"
+    yield CONTROLS, ""
+    yield from LIGATURES.items()
     for code in range(0xFF01, 0xFF5F):
         yield chr(code), chr(code - 0xFEE0)
     yield "[\u02bc\u2018-\u201b]", "'"
@@ -153,7 +100,7 @@ def _standardised() -> Iterator[Step]:
     yield "[—–―]", "-"
     yield "…", "..."
     yield "´", "'"
-    for sign in _RUNS:
+    for sign in RUNS:
         yield f"(?<!{sign})(?={sign})|(?<={sign})(?!{sign})", " "
     yield f"[{SPACE}]*\\n[{SPACE}]*", " \n "
     yield f"\\A[{SPACE}]+|[{SPACE}]+(?!{_FILLED}|[{SPACE}])", ""
@@ -163,21 +110,21 @@ def _cut() -> Iterator[Step]:
     """What spaCy does to what stands between spaces."""
     lower, upper = _letters(False), _letters(True)
     # Between signs and letters wherever they stand.
-    yield f"(?<=[{_SINGLE}])(?=[{_SINGLE}])", " "
+    yield f"(?<=[{SINGLE}])(?=[{SINGLE}])", " "
     yield f"(?<=[^.{SPACE}])(?=\\.\\.)|(?<=\\.\\.)(?=[^.{SPACE}])", " "
     yield f"(?<=[{_icons()}])(?={_FILLED})|(?<={_FILLED})(?=[{_icons()}])", " "
     for _ in range(_THRICE):
-        kept = f"(?!(?:{_alternatives(_HEADLESS)}){_END}|'(?!'))"
+        kept = f"(?!(?:{_alternatives(HEADLESS)}){_END}|'(?!'))"
         yield f"(?<=\\A'|[{SPACE}]'){kept}(?={_FILLED})", " "
-        plain = _FIRST.replace("'", "")
+        plain = FIRST.replace("'", "")
         yield f"(?<=\\A[{plain}]|[{SPACE}][{plain}])(?={_FILLED})", " "
-    endless, short = _whole(_titled(_ENDLESS)), _whole([*_ABBREVIATIONS, *"abcdefghijklmnopqrstuvwxyzäöü"])
-    plain = _ENDS.replace("'", "")
+    endless, short = _whole(_titled(ENDLESS)), _whole([*ABBREVIATIONS, *"abcdefghijklmnopqrstuvwxyzäöü"])
+    plain = ENDS.replace("'", "")
     for _ in range(_THRICE):
         # Two apostrophes together are one sign.
         yield f"(?<=[^'{SPACE}])(?<!{endless})(?=''?{_END})|(?<=')(?=''{_END})", " "
         yield f"(?<={_FILLED})(?=(?:[{plain}]|'[sS]){_END})", " "
-        yield f"(?<=[0-9])(?=(?:{_alternatives(_UNITS)}){_END})", " "
+        yield f"(?<=[0-9])(?=(?:{_alternatives(UNITS)}){_END})", " "
         yield f"(?<=[0-9{lower}{plain}%²'\\-]|[{upper}][{upper}])(?<!{short})(?=\\.{_END})", " "
     yield f"(?<=[{lower}])(?=\\.[{upper}])", " "
     yield f"(?<=[{lower}{SPACE}]\\.)(?=[{upper}])", " "
@@ -188,19 +135,19 @@ def _cut() -> Iterator[Step]:
 
 
 def _contractions() -> Iterator[Step]:
-    for tail, hosts in _HOSTS.items():
+    for tail, hosts in HOSTS.items():
         bare = tail.replace("'", "")
-        longer = [whole.replace(tail, "", 1) for whole in _DOUBLE if whole.startswith(tail)]
+        longer = [whole.replace(tail, "", 1) for whole in DOUBLE if whole.startswith(tail)]
         yield (
             f"(?<={_whole(_titled(hosts))})(?={tail}(?:{_alternatives(longer)})?{_END})"
             if longer
             else (f"(?<={_whole(_titled(hosts))})(?={tail}{_END})"),
             " ",
         )
-        loose = [host for host in hosts if host + bare not in _WORDS]
+        loose = [host for host in hosts if host + bare not in WORDS]
         yield f"(?<={_whole(_titled(loose))})(?={bare}{_END})", " "
     yield f"(?<=[{SPACE}](?:n't|'ll))(?='ve{_END})|(?<=[{SPACE}]'d)(?='ve{_END})", " "
-    for word, at in _CUT.items():
+    for word, at in CUT.items():
         yield f"(?<={_whole(_titled([word[:at]]))})(?={word[at:]}{_END})", " "
 
 

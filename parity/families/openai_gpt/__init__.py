@@ -9,8 +9,6 @@ from parity.families.openai_gpt.config import (
     misfits,
     notes,
     read_config,
-    source_config,
-    target_config,
     unread_keys,
 )
 from parity.families.openai_gpt.heads import (
@@ -27,6 +25,7 @@ from parity.families.openai_gpt.heads import (
 from parity.families.openai_gpt.hypotheses import SUSPECTS
 from parity.families.openai_gpt.reference import stages
 from parity.families.openai_gpt.table import known, table
+from parity.families.openai_gpt.target import source_config, target_config
 from parity.families.openai_gpt.variables import variables
 
 FAMILY = Family(
@@ -58,4 +57,5 @@ FAMILY = Family(
     infer=infer,
     notes=notes,
     suspects=SUSPECTS,
+    cannot={"torch:sdpa": "transformers' OpenAIGPT classes compute attention eagerly only"},
 )

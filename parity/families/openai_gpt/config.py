@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parity.errors import ParityError, Problems
+from parity.errors import Problems
 from parity.families.values import Config, Head
 
 EPSILON = 1e-5
@@ -25,18 +25,17 @@ SPECIAL = ("_start_", "_delimiter_", "_classify_")
 PUBLISHED_WIDTH, PUBLISHED_HEADS = 768, 12
 
 # House name: the keys that say it, transformers' own first, then the original's.
-_SIZES = {
+SIZES = {
     "vocab_size": ("vocab_size", "n_vocab"),
     "positions": ("n_positions", "n_ctx"),
     "hidden_size": ("n_embd",),
     "layers": ("n_layer",),
     "heads": ("n_head",),
 }
-_KEYS = {field: keys[-1] for field, keys in _SIZES.items()}
+KEYS = {field: keys[-1] for field, keys in SIZES.items()}
 # In transformers, too, "gelu" is the tanh formula for this architecture alone (its table ACT_FNS).
 _ACTIVATIONS = {"gelu": "gelu_tanh", "gelu_new": "gelu_tanh", "relu": "relu", "swish": "swish", "silu": "swish"}
-_TARGET_ACTIVATIONS = {"gelu_tanh": "gelu", "relu": "relu", "swish": "swish"}
-_RATES = {"attn_pdrop": 0.1, "embd_pdrop": 0.1, "resid_pdrop": 0.1}
+RATES = {"attn_pdrop": 0.1, "embd_pdrop": 0.1, "resid_pdrop": 0.1}
 _GIVE = "give it with --set {key}=N, or in a JSON file with --config"
 _LAYER = re.compile(r"model/h(\d+)/")
 
@@ -74,7 +73,7 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
     rows = raw.get("n_rows")
     filled = {**raw, **_rest_of_rows(raw, special, problems)} if rows is not None else dict(raw)
     sizes: dict[str, int] = {}
-    for field, keys in _SIZES.items():
+    for field, keys in SIZES.items():
         key = next((key for key in keys if key in filled), keys[-1])
         if _is_size(filled.get(key)):
             sizes[field] = filled[key]
@@ -163,57 +162,6 @@ def _said(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def target_config(config: Config, head: Head, *, labels: int, special: Mapping[str, int]) -> dict[str, Any]:
-    """The Hugging Face config.json.
-
-    Args:
-        config: the numbers.
-        head: decides `architectures`, and how one vector of a row is chosen for the classifier.
-        labels: 0; multiple choice scores one row at a time.
-        special: ids of the special tokens by name, where training added some.
-    """
-    if config.activation not in _TARGET_ACTIVATIONS:
-        raise ParityError(f"no Hugging Face name for activation {config.activation}")
-    added = config.special if isinstance(config, GptConfig) else 0
-    written: dict[str, Any] = {
-        **{key: config.raw.get(key, usual) for key, usual in _RATES.items()},
-        "afn": _TARGET_ACTIVATIONS[config.activation],
-        "architectures": [head.target_class],
-        "initializer_range": 0.02,
-        "layer_norm_epsilon": config.epsilon,
-        "model_type": "openai-gpt",
-        "n_ctx": config.positions,
-        "n_embd": config.hidden_size,
-        "n_head": config.heads,
-        "n_layer": config.layers,
-        "n_positions": config.positions,
-        "n_special": added,
-        # One vector of each row, multiplied and nothing else: that is the original's classifier.
-        "summary_activation": None,
-        "summary_first_dropout": config.raw.get("clf_pdrop", 0.1),
-        "summary_proj_to_labels": True,
-        "summary_type": "cls_index",
-        "summary_use_proj": True,
-        "torch_dtype": "float32",
-        "vocab_size": config.vocab_size,
-    }
-    return dict(sorted(written.items()))
-
-
-def source_config(config: Config) -> dict[str, Any]:
-    """train.py's options for these numbers, and `n_vocab`, which it reads off the encoder.
-
-    Raises:
-        ParityError: they describe what the original's code cannot compute.
-    """
-    if config.epsilon != EPSILON or config.intermediate_size != WIDER * config.hidden_size:
-        got = f"epsilon {config.epsilon}, inner layer {config.intermediate_size}"
-        expected = f"{EPSILON} and {WIDER * config.hidden_size}"
-        raise ParityError("train.py cannot compute this model", got=got, expected=expected, remedy="keep the directory")
-    sizes = {_KEYS[field]: getattr(config, field) for field in _SIZES}
-    return {**sizes, "afn": _TARGET_ACTIVATIONS[config.activation]}
-
-
 # Which axis of which variable each size is read off.
 _FIT = (
     ("vocab_size", "tokens", 0),
@@ -235,7 +183,7 @@ def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple
     Blocks that the checkpoint has and the config does not count as a contradiction: they would be dropped silently.
     """
     found = [
-        (_KEYS.get(field, field), getattr(config, field), shapes[name][axis], name)
+        (KEYS.get(field, field), getattr(config, field), shapes[name][axis], name)
         for field, name, axis in _FIT
         if len(shapes.get(name, ())) > axis and shapes[name][axis] != getattr(config, field)
     ]
@@ -248,9 +196,9 @@ def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """What tensors tell: all sizes but `n_head`; of the one table after training only the sum of its rows."""
     found: dict[str, Any] = {
-        _KEYS[field]: shapes[name][axis]
+        KEYS[field]: shapes[name][axis]
         for field, name, axis in _FIT
-        if field in _KEYS and len(shapes.get(name, ())) > axis
+        if field in KEYS and len(shapes.get(name, ())) > axis
     }
     if shapes.get("model/we"):
         found["n_rows"] = shapes["model/we"][0]
@@ -261,8 +209,8 @@ def unread_keys(raw: Mapping[str, Any]) -> list[str]:
     """Keys that say nothing of what is computed; transformers' own config says many things more."""
     if "model_type" in raw:
         return []
-    read = {key for keys in _SIZES.values() for key in keys}
-    return sorted(set(raw) - read - set(_RATES) - {"afn", "clf_pdrop", "layer_norm_epsilon", "n_rows", "n_special"})
+    read = {key for keys in SIZES.values() for key in keys}
+    return sorted(set(raw) - read - set(RATES) - {"afn", "clf_pdrop", "layer_norm_epsilon", "n_rows", "n_special"})
 
 
 def notes(config: Config, head: Head) -> tuple[str, ...]:

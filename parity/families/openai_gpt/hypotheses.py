@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from parity.families.suspects import ConfigSuspect, FittedSuspect, Suspects, TableSuspect
+from parity.families.suspects import ConfigSuspect, FittedSuspect, FusedSuspect, Suspects, TableSuspect
 
 SUSPECTS = Suspects(
     configs=(
@@ -41,5 +41,6 @@ SUSPECTS = Suspects(
             ", and what lies beyond the table is its outermost row",
         ),
     ),
+    fused=(FusedSuspect("attn/c_attn", ("query", "key", "value")),),
     vocabulary="tokens",
 )
