@@ -16,6 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from parity.backends import torch as plain
+from parity.backends.faulty_models import at, layers_of, parts, put
 from parity.backends.harmless import filled
 from parity.backends.job import Job
 from parity.backends.protocol import BatchSkipped
@@ -113,30 +114,100 @@ def _activation(given: Callable[[Any], Any] | None, layers: Callable[[int, int],
     """Another activation where `layers(number, how many)`; without one the GELU that the config does not say."""
 
     def spoil(model: Any) -> None:
-        function = given or (_tanh_gelu if model.config.hidden_act == "gelu" else torch.nn.functional.gelu)
-        found = model.base_model.encoder.layer
+        # Only BERT's own is erf's, where its config says so; the others' original is the tanh formula, or no GELU.
+        erf = getattr(model.config, "hidden_act", "") == "gelu"
+        function = given or (_tanh_gelu if erf else torch.nn.functional.gelu)
+        found = layers_of(model)
         for number, layer in enumerate(found):
             if layers(number, len(found)):
-                layer.intermediate.intermediate_act_fn = _Function(function)
+                put(layer, parts(model).activation, _Function(function))
 
     return spoil
 
 
 def _one_epsilon(value: float) -> Callable[[Any], None]:
     def spoil(model: Any) -> None:
-        layers = model.base_model.encoder.layer
-        layers[len(layers) // 2].attention.output.LayerNorm.eps = value
+        at(_middle(model), parts(model).norm).eps = value
 
     return spoil
 
 
 def _score_scale(factor: float) -> Callable[[Any], None]:
     def spoil(model: Any) -> None:
-        layers = model.base_model.encoder.layer
-        layer = layers[len(layers) // 2].attention.self.query
-        layer.register_forward_hook(lambda module, given, output: output * factor)
+        parts(model).unscale(_middle(model), factor)
 
     return spoil
+
+
+def _middle(model: Any) -> Any:
+    layers = layers_of(model)
+    return layers[len(layers) // 2]
+
+
+def _embedded(factor: float) -> Callable[[Any], None]:
+    """What the embedding hands on is multiplied."""
+
+    def spoil(model: Any) -> None:
+        module = at(model.base_model, parts(model).embedding)
+        module.register_forward_hook(lambda module, given, output: output * factor)
+
+    return spoil
+
+
+def _from_zero(model: Any) -> None:
+    """Positions of every segment are counted from 0, whatever came before."""
+
+    def fed(module: Any, given: Any, named: dict[str, Any]) -> Any:
+        ids = named["input_ids"] if "input_ids" in named else given[0]
+        return given, {**named, "position_ids": torch.arange(ids.shape[1])[None].expand(ids.shape)}
+
+    model.base_model.register_forward_pre_hook(fed, with_kwargs=True)
+
+
+def _one_more_seen(model: Any) -> None:
+    """`same_length` as transformers had it: every position sees one token more."""
+    base = model.base_model
+    usual = base._mask
+
+    def mask(length: int, memory: int, like: Any) -> Any:
+        found = usual(length, memory, like)
+        return found - torch.ones_like(found).tril(-1) + torch.ones_like(found).tril(-2)
+
+    base._mask = mask
+
+
+def _distances_late(model: Any) -> None:
+    """Scores of distances in one layer, shifted by one too few."""
+    layer = _middle(model)
+    if model.config.model_type == "xlnet":
+        right = layer.rel_attn.rel_shift_bnij
+        layer.rel_attn.rel_shift_bnij = lambda x, klen=-1: torch.roll(right(x, klen=klen), 1, -1)
+        return
+    from parity.torch import transfo_xl_parts
+
+    usual = layer.dec_attn.forward
+
+    def forward(*given: Any) -> Any:
+        shift = transfo_xl_parts._shift
+        transfo_xl_parts._shift = lambda x: torch.roll(shift(x), 1, -1)
+        try:
+            return usual(*given)
+        finally:
+            transfo_xl_parts._shift = shift
+
+    layer.dec_attn.forward = forward
+
+
+def _states(change: Callable[[Array], Array]) -> Callable[[Fed], Fed]:
+    """What the segment before handed on is another."""
+    return lambda fed: {name: change(x) if name.startswith(_STATES) else x for name, x in fed.items()}
+
+
+def _without_states(fed: Fed) -> Fed:
+    return {name: x for name, x in fed.items() if not name.startswith(_STATES)}
+
+
+_STATES = ("mems.", "past.")
 
 
 class _Coarse(TorchDispatchMode):  # type: ignore[misc]
@@ -166,6 +237,26 @@ def _bf16(x: Any) -> Any:
     return x.to(torch.bfloat16).to(torch.float32)
 
 
+class _Filled(TorchDispatchMode):  # type: ignore[misc]
+    """What is masked, which is far below every score, is filled with another number."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self._value = value
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Every operation passes here; the softmax is given what it is given, but for what is hidden from it."""
+        if func.overloadpacket.__name__ in ("softmax", "_softmax"):
+            scores = args[0]
+            hidden = scores < _FAR
+            # One position alone has nothing to hide.
+            args = (torch.where(hidden, self._value, scores), *args[1:])
+        return func(*args, **(kwargs or {}))
+
+
+_FAR = -5000.0
+
+
 def _half(dtype: torch.dtype) -> Callable[[Any], None]:
     """Every module computes in `dtype` and hands on float32."""
 
@@ -174,10 +265,13 @@ def _half(dtype: torch.dtype) -> Callable[[Any], None]:
             return output.to(dtype).to(torch.float32) if isinstance(output, torch.Tensor) else output
 
         for module in model.modules():
-            if isinstance(module, torch.nn.Linear | torch.nn.LayerNorm | torch.nn.Embedding):
+            if type(module).__name__ in _ROUNDED:
                 module.register_forward_hook(out)
 
     return spoil
+
+
+_ROUNDED = ("Linear", "LayerNorm", "Embedding", "Conv1D", "XLNetRelativeAttention")
 
 
 def _quick_gelu(x: Any) -> Any:
@@ -212,9 +306,22 @@ MISDEEDS: Mapping[str, Misdeed] = {
         feed=lambda fed: {**fed, "attention_mask": fed["token_type_ids"], "token_type_ids": fed["attention_mask"]}
     ),
     "types-zero": Misdeed(feed=lambda fed: {**fed, "token_type_ids": np.zeros_like(fed["token_type_ids"])}),
+    "types-of-cls": Misdeed(
+        feed=lambda fed: {**fed, "token_type_ids": np.where(fed["token_type_ids"] == 2, 0, fed["token_type_ids"])}
+    ),
     "types-absent": Misdeed(feed=lambda fed: {name: x for name, x in fed.items() if name != "token_type_ids"}),
     "positions+1": Misdeed(feed=_positions(_counted(1))),
     "positions-from-mask": Misdeed(feed=_positions(lambda mask: np.cumsum(mask, axis=1) - 1)),
+    "positions-from-zero": Misdeed(spoil=_from_zero),
+    "states-absent": Misdeed(feed=_without_states),
+    "states-zero": Misdeed(feed=_states(np.zeros_like)),
+    "states-of-another-row": Misdeed(feed=_states(lambda x: np.ascontiguousarray(x[::-1]))),
+    "states-short": Misdeed(feed=_states(lambda x: np.ascontiguousarray(x[..., 1:, :]))),
+    "states-late": Misdeed(feed=_states(lambda x: np.ascontiguousarray(np.roll(x, 1, axis=-2)))),
+    "embedding-unscaled": Misdeed(spoil=_embedded(1 / 8)),
+    "embedding-scaled-twice": Misdeed(spoil=_embedded(8.0)),
+    "one-more-seen": Misdeed(spoil=_one_more_seen),
+    "distances-late": Misdeed(spoil=_distances_late),
     "ids-after-344": Misdeed(feed=_ids(_shifted_ids(344))),
     "ids-after-344-told": Misdeed(feed=_ids(_shifted_ids(344)), tells=True),
     "first-id-101-told": Misdeed(feed=_ids(_first_and_last(101, 102)), tells=True),
@@ -230,6 +337,9 @@ MISDEEDS: Mapping[str, Misdeed] = {
     "fill-2e4": Misdeed(spoil=filled(-20000.0)),
     "fill-infinite": Misdeed(spoil=filled(-torch.inf)),
     "fill-10": Misdeed(spoil=filled(-10.0)),
+    "hidden-1e4": Misdeed(around=lambda model: _Filled(-10000.0)),
+    "hidden-infinite": Misdeed(around=lambda model: _Filled(-torch.inf)),
+    "hidden-10": Misdeed(around=lambda model: _Filled(-10.0)),
     "tf32": Misdeed(around=lambda model: _Coarse(_tf32)),
     "bf16-products": Misdeed(around=lambda model: _Coarse(_bf16)),
     "autocast": Misdeed(variant="autocast"),

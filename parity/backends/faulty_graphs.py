@@ -15,8 +15,17 @@ def openvino_fp16(folder: Path) -> None:
 
 
 def openvino_static(folder: Path) -> None:
-    """Every input has the shape of one example."""
-    _save_ir(folder, lambda model: model.reshape({port: [1, 7] for port in model.inputs}))
+    """Every input has the shape of one example: one row of seven positions, as many of memory."""
+
+    def shape(port: Any) -> list[int]:
+        # Inputs [B,T], [B,M,D] and [B,H,P,d]: an axis without a number is one of rows, or of positions.
+        return [1 if axis == 0 else size if size > 0 else 7 for axis, size in enumerate(_sizes(port))]
+
+    _save_ir(folder, lambda model: model.reshape({port: shape(port) for port in model.inputs}))
+
+
+def _sizes(port: Any) -> list[int]:
+    return [axis.get_length() if axis.is_static else -1 for axis in port.get_partial_shape()]
 
 
 def _save_ir(folder: Path, change: Callable[[Any], Any], *, compress: bool = False) -> None:

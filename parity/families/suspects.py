@@ -65,6 +65,25 @@ class TableSuspect:
 
 
 @dataclass(frozen=True)
+class FusedSuspect:
+    """One kernel in place of several, which lie side by side along its last axis; its bias likewise."""
+
+    scope: str
+    """Part of the names of its tensors."""
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TensorSuspect:
+    """Tensors that may have gone through a function together."""
+
+    kind: str
+    sentence: str
+    names: tuple[str, ...]
+    change: Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
 class Suspects:
     """Everything of one family."""
 
@@ -72,6 +91,10 @@ class Suspects:
     configs: tuple[ConfigSuspect, ...] = ()
     fitted: tuple[FittedSuspect, ...] = ()
     tables: tuple[TableSuspect, ...] = ()
+    fused: tuple[FusedSuspect, ...] = ()
+    tensors: tuple[TensorSuspect, ...] = ()
+    stacked: tuple[str, ...] = ()
+    """Tensors [layers, ...] that hold every layer's own."""
     vocabulary: str | None = None
     """The table that is looked up by token id."""
     ids: str = "input_ids"

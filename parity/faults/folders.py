@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from parity.checkpoints import open_checkpoint, write_bundle
+from parity.checkpoints import WRITERS, open_checkpoint
+from parity.families import family
 from parity.faults.values import Artifact, Layout, Source, Tensors
 from parity.inputs.wordpiece import read_vocab
 from parity.models import Source as Model
 from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs, write_tensors
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-PREFIX = "bert_model.ckpt"
 
 
 def spoil_artifact(original: Path, folder: Path, fault: Artifact, layout: Layout, *, size: float = 1.0) -> float:
@@ -76,32 +76,38 @@ def _specs(tensors: Tensors) -> list[TensorSpec]:
 def read_model(model: Model) -> Tensors:
     """The model's variables, without what training leaves beside them."""
     with open_checkpoint(model.checkpoint) as checkpoint:
-        names = [name for name in checkpoint.entries if _of_the_model(name, checkpoint.entries)]
-        return {name: checkpoint.read(name) for name in names}
-
-
-def _of_the_model(name: str, names: object) -> bool:
-    assert hasattr(names, "__contains__")
-    return name.startswith(("bert/", "cls/", "output_")) and name.rpartition("/")[0] not in names
+        variables, _ = family(model.family).known(checkpoint.entries)
+        return {name: checkpoint.read(name) for name in checkpoint.entries if name in variables}
 
 
 def write_source(folder: Path, model: Model, tensors: Tensors, layout: Layout, fault: Source) -> Path:
     """Write a checkpoint's folder with the fault in it, and return what a user would name.
 
-    It is a plain folder, no card's: its vocabulary is given a line for every row.
+    It is a plain folder, no card's, under the names that its family's sources have.
     """
     folder.mkdir(parents=True)
+    architecture = family(model.family)
     held: dict[str, Array] = dict(tensors)
     if fault.edit is not None:
         fault.edit(held, layout)
-    write_bundle(folder / PREFIX, _specs(held), held.values())
-    assert model.config is not None
+    WRITERS[architecture.container](folder / architecture.prefix, _specs(held), held.values())
+    if model.config is not None:
+        raw = json.loads(model.config.read_text(encoding="utf-8"))
+        raw |= {key: setting(layout) for key, setting in fault.config.items()}
+        (folder / architecture.config_names[0]).write_text(json.dumps(raw), encoding="utf-8")
     assert model.vocab is not None
-    raw = json.loads(model.config.read_text(encoding="utf-8"))
-    raw |= {key: setting(layout) for key, setting in fault.config.items()}
-    (folder / "bert_config.json").write_text(json.dumps(raw), encoding="utf-8")
-    tokens = read_vocab(model.vocab).tokens
-    lines = [*tokens, *(f"[spare{number}]" for number in range(layout.config.vocab_size - len(tokens)))]
-    (folder / "vocab.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+    _write_vocabulary(folder, model.vocab, architecture.vocabulary_names, layout)
     named = fault.files(folder) if fault.files is not None else None
     return named or folder
+
+
+def _write_vocabulary(folder: Path, vocab: Path, names: tuple[tuple[str, ...], ...], layout: Layout) -> None:
+    """The vocabulary's files; word pieces are given a line for every row of the table."""
+    if vocab.name == "vocab.txt" and names[0] == ("vocab.txt",):
+        tokens = read_vocab(vocab).tokens
+        lines = [*tokens, *(f"[spare{number}]" for number in range(layout.config.vocab_size - len(tokens)))]
+        (folder / vocab.name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+        return
+    together = next(one for one in names if one[0] == vocab.name)
+    for name in together:
+        shutil.copyfile(vocab.with_name(name), folder / name)

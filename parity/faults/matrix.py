@@ -6,12 +6,12 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from parity.errors import ParityError
-from parity.faults.corpus import ELSEWHERE
+from parity.faults.corpus import elsewhere
 from parity.faults.finding import Finding
 from parity.faults.measures import Measure, ids, measures
 from parity.faults.rules import RULES
@@ -28,6 +28,8 @@ class Matrix:
 
     model: str
     findings: tuple[Finding, ...]
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Numbers of the catalogue that its family's corpus does not have, and why."""
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -50,7 +52,7 @@ class Matrix:
             "measures": [measure.__dict__ for measure in self.measures],
             "faults": [found.row for found in self.findings],
             "rules": [{"name": rule.name, "formula": rule.formula, "origin": rule.origin} for rule in RULES],
-            "elsewhere": dict(ELSEWHERE),
+            "elsewhere": dict(self.elsewhere),
         }
 
     def as_csv(self) -> str:
@@ -87,7 +89,7 @@ def build(
     for fault in faults:
         found.append(_finding(trials, fault))
         progress(found[-1])
-    return Matrix(trials.bench.outline.name, tuple(found))
+    return Matrix(trials.bench.outline.name, tuple(found), elsewhere(trials.bench.outline.family))
 
 
 def _finding(trials: Trials, fault: Fault) -> Finding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from parity.faults.corpus import ELSEWHERE
 from parity.faults.finding import Finding
 from parity.faults.matrix import HEADER, LETTERS, Matrix, objecting
 from parity.faults.measures import ids
@@ -37,7 +36,7 @@ def matrix_markdown(matrix: Matrix) -> str:
                 [(letter, rule.name, rule.formula, rule.origin) for letter, rule in zip(LETTERS, RULES, strict=True)],
             ),
             "",
-            _table(("not in this corpus", "why"), list(ELSEWHERE.items())),
+            _table(("not in this corpus", "why"), list(matrix.elsewhere.items())),
         ]
     )
 

@@ -27,6 +27,7 @@ from parity.faults.finding import Seen
 from parity.faults.folders import read_model, spoil_artifact, write_source
 from parity.faults.rules import objections
 from parity.faults.values import Artifact, Fault, Graph, Inputs, Layout, Runtime, Source, Tensors, Tokens, Trace
+from parity.inputs.batch import Batch
 from parity.inputs.extras import limits_of
 from parity.inputs.files import read_inputs
 from parity.inputs.wordpiece import Casing, Tokenizer
@@ -149,7 +150,10 @@ class Trials:
         fault.inject.edit(arrays, config)
         np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]
         limits = limits_of(family(self.bench.outline.family), config)
-        return _refusal(lambda: read_inputs(folder / "inputs.npz", **limits))
+        found: list[Batch] = []
+        refused = _refusal(lambda: found.extend(read_inputs(folder / "inputs.npz", **limits)))
+        skipped = next((batch.skipped for batch in found if batch.skipped), "")
+        return Seen("refused", message=skipped) if skipped else refused
 
     # -- what is shared ---------------------------------------------------------------------------------------------
 
@@ -176,11 +180,14 @@ class Trials:
     @property
     def _casing(self) -> Casing:
         rules = self._understood.rules
-        assert isinstance(rules, Tokenizer)
+        if not isinstance(rules, Tokenizer):
+            return Casing(bool(rules and rules.lower_case), False, "of the source's rules")
         return Casing(rules.lower_case, rules.strip_accents, rules.evidence)
 
     @property
     def _choices(self) -> Choices:
+        if not isinstance(self._understood.rules, Tokenizer):
+            return Choices()
         return Choices(lower_case=self._casing.lower_case, strip_accents=self._casing.strip_accents)
 
     def untouched_converts(self) -> bool:

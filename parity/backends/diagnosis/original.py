@@ -65,12 +65,16 @@ class Original:
         return self.family.stages(replace(self.config, **changed), self.head) if changed else self.reference.stages
 
     def namesakes(self, name: str) -> dict[int, str]:
-        """The same tensor of every layer, by number; empty for one that is in no layer."""
+        """The same tensor of every layer, by number; empty for one that is in no layer.
+
+        Other numbers than a layer's count clusters, whose tensors differ in shape.
+        """
         number = _NUMBER.search(name)
         if number is None:
             return {}
         found = {i: f"{name[: number.start()]}{i}{name[number.end() :]}" for i in range(self.config.layers)}
-        return {i: other for i, other in found.items() if other in self.variables}
+        shape = self.variables[name].shape if name in self.variables else None
+        return {i: o for i, o in found.items() if o in self.variables and self.variables[o].shape == shape}
 
 
 def template(name: str) -> str:

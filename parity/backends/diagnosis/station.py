@@ -75,7 +75,8 @@ class Station:
         """May it move this station? What explained another one may be about that one alone."""
         if hypothesis.passes:
             return hypothesis.subject == (self.tap,)
-        return bool(self._dirty(hypothesis, fed(hypothesis, self.pieces[0].inputs)))
+        # Not every batch has what is altered: a memory, say.
+        return any(self._dirty(hypothesis, fed(hypothesis, piece.inputs)) for piece in self.pieces)
 
     def values(self, hypothesis: Hypothesis = NOTHING) -> list[Array]:
         """What the station would be, float64, per piece."""

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-from parity.families.suspects import ConfigSuspect, FittedSuspect, Suspects, TableSuspect
+import numpy as np
+
+from parity.families.suspects import (
+    ConfigSuspect,
+    FittedSuspect,
+    FusedSuspect,
+    InputSuspect,
+    Suspects,
+    TableSuspect,
+)
+from parity.tensorfile import Array
+
+
+def _nothing_past(fed: Mapping[str, Array]) -> Mapping[str, Array]:
+    return {name: array[:, :, :0] for name, array in fed.items() if name.startswith("past.")}
+
+
+def _zeros_past(fed: Mapping[str, Array]) -> Mapping[str, Array]:
+    return {name: np.zeros_like(array) for name, array in fed.items() if name.startswith("past.")}
+
 
 SUSPECTS = Suspects(
+    inputs=(
+        InputSuspect("past-ignored", "what came before (past) is ignored", _nothing_past),
+        InputSuspect("past-zero", "what came before (past) is zeros", _zeros_past),
+    ),
     configs=(
         ConfigSuspect("activation", "the activation is GELU with erf", {"activation": "gelu_erf"}),
         ConfigSuspect("activation", "the activation is GELU by the tanh formula", {"activation": "gelu_tanh"}),
@@ -46,5 +70,6 @@ SUSPECTS = Suspects(
             ", and what lies beyond the table is its outermost row",
         ),
     ),
+    fused=(FusedSuspect("attn/c_attn", ("query", "key", "value")),),
     vocabulary="model/wte",
 )

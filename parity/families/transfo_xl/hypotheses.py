@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from parity.families.suspects import ConfigSuspect, FittedSuspect, InputSuspect, Suspects
+from parity.families.suspects import (
+    ConfigSuspect,
+    FittedSuspect,
+    FusedSuspect,
+    InputSuspect,
+    Suspects,
+    TensorSuspect,
+)
+from parity.families.transfo_xl.heads import SOFTMAX
 from parity.tensorfile import Array
 
 
@@ -32,4 +40,14 @@ SUSPECTS = Suspects(
             role="gamma",
         ),
     ),
+    fused=(FusedSuspect("rel_attn/qkv", ("query", "key", "value")),),
+    tensors=(
+        TensorSuspect(
+            "cluster-order",
+            "the clusters behind the first are entered in reverse order",
+            (f"{SOFTMAX}cutoff_0/cluster_W", f"{SOFTMAX}cutoff_0/cluster_b"),
+            lambda w: w[::-1],
+        ),
+    ),
+    stacked=("transformer/r_w_bias", "transformer/r_r_bias"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,6 +12,14 @@ from parity.tensorfile import Array
 
 _CLS = 2
 """The segment of <cls>, which stands for itself."""
+
+
+def _forgotten(fed: Mapping[str, Array]) -> Mapping[str, Array]:
+    return {name: array[:, :0] for name, array in fed.items() if name.startswith("mems.")}
+
+
+def _zeroed(fed: Mapping[str, Array]) -> Mapping[str, Array]:
+    return {name: np.zeros_like(array) for name, array in fed.items() if name.startswith("mems.")}
 
 
 def _cls_in_the_first_segment(types: Array) -> Array:
@@ -39,6 +48,8 @@ SUSPECTS = Suspects(
             "<cls> is of the first text's segment, not of its own",
             lambda fed: {"token_type_ids": _cls_in_the_first_segment(fed["token_type_ids"])},
         ),
+        InputSuspect("memory-ignored", "the memory is ignored", _forgotten),
+        InputSuspect("memory-zero", "the memory is zeros", _zeroed),
     ),
     configs=(
         ConfigSuspect("activation", "the activation is GELU with erf", {"activation": "gelu_erf"}),
@@ -63,5 +74,6 @@ SUSPECTS = Suspects(
             role="gamma",
         ),
     ),
+    stacked=tuple(f"model/transformer/{name}" for name in ("r_w_bias", "r_r_bias", "r_s_bias", "seg_embed")),
     vocabulary="model/transformer/word_embedding/lookup_table",
 )

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from parity.faults.values import Artifact, Fault, Graph
-
-_STALE = "pytorch_model.bin"
-
-
-def _stale(folder: Path) -> None:
-    (folder / _STALE).write_bytes((folder / "model.safetensors").read_bytes()[:1024])
-
+from parity.faults.shared.numerics import STALE
+from parity.faults.values import Fault, Graph
 
 FAULTS = (
     Fault(
@@ -32,8 +24,5 @@ FAULTS = (
         what="the number that scales the scores is off by a part in a thousand",
         inject=Graph("onnxruntime", "onnx_scale"),
     ),
-    Fault(
-        id="P-09", variant="stale weights", verdict="weight proof", place=_STALE,
-        what="an older weight file lies beside the new one", inject=Artifact(files=_stale, scales=False),
-    ),
+    STALE,
 )  # fmt: skip

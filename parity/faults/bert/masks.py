@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from parity.faults.bert.tensors import POSITIONS
 from parity.faults.edits import turned
-from parity.faults.values import Artifact, Fault, Layout, Runtime, Trace
-from parity.traces import TraceBatch
-
-
-def _shifted(by: int) -> Trace:
-    def edit(batches: list[TraceBatch], layout: Layout) -> list[TraceBatch]:
-        names = ["embeddings", *(f"layer.{k}" for k in range(layout.config.layers))]
-        found = []
-        for batch in batches:
-            taps = dict(batch.taps)
-            for place, name in enumerate(names):
-                taps[name] = batch.taps[names[min(max(place + by, 0), len(names) - 1)]]
-            found.append(replace(batch, taps=taps))
-        return found
-
-    return Trace(edit)
-
+from parity.faults.shared.masks import EARLY, LATE
+from parity.faults.values import Artifact, Fault, Runtime
 
 FAULTS = (
     Fault(
@@ -87,12 +70,6 @@ FAULTS = (
         what="positions are counted from 1, and what lies beyond the table is its last row",
         inject=Runtime("positions+1"),
     ),
-    Fault(
-        id="M-13", variant="one late", place="embeddings", causes=("list-shifted",),
-        what="the list of hidden states begins with the first layer", inject=_shifted(1),
-    ),
-    Fault(
-        id="M-13", variant="one early", place="layer.0", causes=("list-shifted", "skipped"),
-        what="every layer hands on what the one before computed", inject=_shifted(-1),
-    ),
+    LATE,
+    EARLY,
 )  # fmt: skip
