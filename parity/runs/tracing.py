@@ -124,7 +124,7 @@ def trace(
             threads=chosen.threads,
             batch_timeout_s=chosen.timeout_s,
             memory_limit=chosen.memory_limit,
-            settings=own,
+            settings={**_spare(found, row), **own},
             meta={"model": Path(subject).name, "inputs": digest(batches)},
         )
         outcome = _run(job, chosen)
@@ -132,6 +132,12 @@ def trace(
         # Paths of this machine, which the worker needed and a trace does not.
         (folder / "job.json").unlink(missing_ok=True)
     return outcome
+
+
+def _spare(found: Subject, row: Runtime) -> dict[str, str]:
+    """Tensors that the head's class is known not to use lie in its folder all the same."""
+    unused = sorted(found.family.unused_by_class(found.head))
+    return {"spare": ",".join(unused)} if row.backend == "torch" and unused else {}
 
 
 def _check_flags(flags: Mapping[str, str], found: Subject, row: Runtime) -> None:

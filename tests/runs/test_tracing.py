@@ -322,3 +322,14 @@ def test_a_given_trace_must_be_of_the_same_inputs_and_for_a_reference(
     write_batch(batch_path(tmp_path / "other", 0), other)
     with pytest.raises(ParityError, match="input_ids differs"):
         run(ERF, inputs, tmp_path / "out", "oracle", given=tmp_path / "other")
+
+
+@pytest.mark.parametrize("head", ["mlm", "qa"])
+def test_a_class_without_a_pooler_runs_though_its_folder_holds_one(tmp_path: Path, head: str) -> None:
+    pytest.importorskip("torch", reason='pip install "parity[torch]"')
+    convert_checkpoint(str(write_source(tmp_path / "source", head)), tmp_path / "made")
+    np.savez(tmp_path / "inputs.npz", input_ids=np.array([[2, 9, 3]], np.int32))
+    outcome = run(tmp_path / "made", tmp_path / "inputs.npz", tmp_path / "out", "torch:eager")
+    assert outcome.ok
+    assert list(outcome.unavailable) == ["pooler"]
+    assert f"logits.{head}" in only(tmp_path / "out").taps
