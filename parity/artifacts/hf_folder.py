@@ -21,8 +21,8 @@ from parity.weights import Drop, reason_to_drop
 
 BUFFERS = (
     Drop("*position_ids", "the numbers 0, 1, 2, ..., not a weight"),
-    Drop("*attn.bias", "the causal mask, not a weight"),
-    Drop("*attn.masked_bias", "what the causal mask subtracts, not a weight"),
+    Drop("*.attn.bias", "the causal mask, not a weight"),
+    Drop("*.attn.masked_bias", "what the causal mask subtracts, not a weight"),
     Drop("*pos_emb.inv_freq", "the frequencies of the sinusoids, not a weight"),
 )
 """What modules store beside their weights, and compute anew."""

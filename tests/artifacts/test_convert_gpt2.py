@@ -14,7 +14,7 @@ from parity.artifacts import Choices, convert_checkpoint, read_proof
 from parity.artifacts.verify import verify
 from parity.checkpoints import open_checkpoint
 from parity.errors import ParityError
-from parity.tensorfile import Array, map_tensors
+from parity.tensorfile import Array, TensorSpec, map_tensors, write_tensors
 
 RAW = json.loads((GOLDEN / "hparams.json").read_text(encoding="utf-8"))
 
@@ -97,3 +97,19 @@ def test_another_family_is_refused(tmp_path: Path, family: str) -> None:
 def test_casing_is_no_choice(tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="--lower-case"):
         convert_checkpoint(str(GOLDEN), tmp_path / "hf", choices=Choices(lower_case=True))
+
+
+def test_a_directory_as_the_hub_has_it_keeps_every_weight_and_leaves_the_masks(tmp_path: Path) -> None:
+    """Without the prefix, and with the causal mask of each block among the tensors."""
+    convert_checkpoint(str(GOLDEN), tmp_path / "hf")
+    held = map_tensors(tmp_path / "hf" / "model.safetensors")
+    bare = {name.removeprefix("transformer."): np.array(array) for name, array in held.items()}
+    masks = {f"h.{k}.attn.bias": np.tri(40, dtype=np.float32)[None, None] for k in range(4)}
+    both = {**bare, **masks}
+    specs = [TensorSpec(name, array.dtype.name, array.shape) for name, array in both.items()]
+    write_tensors(tmp_path / "hf" / "model.safetensors", specs, both.values(), metadata={"format": "pt"})
+    (tmp_path / "hf" / "conversion.json").unlink()
+    proof = convert_checkpoint(str(tmp_path / "hf"), tmp_path / "tf", to="tensorflow")
+    assert {line.source.removeprefix("transformer.") for line in proof.dropped} == masks.keys()
+    with open_checkpoint(GOLDEN) as before, open_checkpoint(tmp_path / "tf") as after:
+        assert all(before.read(name).tobytes() == after.read(name).tobytes() for name in before.entries)
