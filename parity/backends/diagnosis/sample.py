@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def sample(
     Raises:
         ParityError: no batch shows the station.
     """
-    shown = [piece for path in paths if (piece := _piece(original, path, tap, held)) is not None]
+    shown = _alike([piece for path in paths if (piece := _piece(original, path, tap, held)) is not None])
     if not shown:
         raise ParityError(f"the trace does not show {tap}", remedy="trace it")
     ops = NumpyOps(original.reference.read, np.dtype("float64"))
@@ -83,7 +84,14 @@ def whole(original: Original, paths: Sequence[Path], tap: str) -> tuple[Piece, .
         if piece is not None and piece.judged.any():
             found.append(piece)
             tokens += int(piece.judged.sum())
-    return tuple(found)
+    return tuple(_alike(found))
+
+
+def _alike(pieces: Sequence[Piece]) -> list[Piece]:
+    """Those that are computed from the same taps as most: with a second stream, a head is computed from that."""
+    counts = Counter(tuple(piece.given) for piece in pieces)
+    most = max(counts, key=counts.__getitem__, default=())
+    return [piece for piece in pieces if tuple(piece.given) == most]
 
 
 def cut(piece: Piece, rows: Sequence[int]) -> Piece:
