@@ -1,4 +1,4 @@
-"""What readers of docs/families/ have at hand: checkpoints in the folders that the commands there name, in small."""
+"""What readers of some documents have at hand: checkpoints in the folders that the commands there name, in small."""
 
 from __future__ import annotations
 
@@ -61,7 +61,12 @@ def pick(folder: Path, into: Path, *, only: tuple[str, ...] = (), without: tuple
             shutil.copyfile(path, into / path.name)
 
 
+def readme(desk: Path) -> None:
+    (desk / "124M").symlink_to(stand_in("gpt2"))
+
+
 FURNISHED: Mapping[str, Callable[[Path], None]] = {
+    "README.md": readme,
     "docs/families/gpt2.md": gpt2,
     "docs/families/openai_gpt.md": openai_gpt,
     "docs/families/transfo-xl.md": transfo_xl,
