@@ -39,7 +39,7 @@ FAULTS = (
         what="segments never reach the model", inject=Runtime("types-zero"),
     ),
     Fault(
-        id="M-11", variant="forgotten", place="mems.0",
+        id="M-11", variant="forgotten", verdict="completeness", place="mems.0",
         what="half of the memory is forgotten", inject=_config(mem_len=8),
     ),
 )  # fmt: skip
