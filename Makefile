@@ -45,6 +45,7 @@ test-all-only: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/convert.py
+	$(BIN)/python bench/convert_gpt2_xl.py
 	$(BIN)/python bench/compare.py
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/goldens.py

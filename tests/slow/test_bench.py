@@ -12,13 +12,18 @@ import pytest
 from slow.environments import ROOT, environ, run
 
 SCRIPTS = sorted(path.name for path in (ROOT / "bench").glob("[a-z]*.py"))
-QUICK = {"compare.py": ("--batches", "1", "--repeats", "1", "--no-polygraphy")}
+QUICK = {
+    "compare.py": ("--batches", "1", "--repeats", "1", "--no-polygraphy"),
+    "goldens.py": ("--golden", "goldens"),  # test_goldens.py has all of them
+}
 """How a script is made quick, if not by --quick."""
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_it_runs_and_prints_figures(script: str, tmp_path: Path) -> None:
     ours = environ(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="2")
+    (tmp_path / "goldens").mkdir()
+    (tmp_path / "goldens" / "gpt2").symlink_to(ROOT / "fixtures" / "goldens" / "gpt2")
     said = run([sys.executable, ROOT / "bench" / script, *QUICK.get(script, ("--quick",))], cwd=tmp_path, env=ours)
     assert len([line for line in said.splitlines() if re.search(r"\d\.\d", line)]) >= 2, said
 
