@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from parity.backends import torch as plain
 from parity.backends.faulty_models import at, layers_of, parts, put
-from parity.backends.harmless import filled
+from parity.backends.harmless import Function, filled
 from parity.backends.job import Job
 from parity.backends.protocol import BatchSkipped
 from parity.errors import ParityError
@@ -98,18 +98,6 @@ def _training(select: Callable[[str], bool]) -> Callable[[Any], None]:
     return spoil
 
 
-class _Function(torch.nn.Module):  # type: ignore[misc]
-    """A function where a module is expected."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self._function = function
-
-    def forward(self, x: Any) -> Any:
-        """The function of x."""
-        return self._function(x)
-
-
 def _activation(given: Callable[[Any], Any] | None, layers: Callable[[int, int], bool]) -> Callable[[Any], None]:
     """Another activation where `layers(number, how many)`; without one the GELU that the config does not say."""
 
@@ -120,7 +108,7 @@ def _activation(given: Callable[[Any], Any] | None, layers: Callable[[int, int],
         found = layers_of(model)
         for number, layer in enumerate(found):
             if layers(number, len(found)):
-                put(layer, parts(model).activation, _Function(function))
+                put(layer, parts(model).activation, Function(function))
 
     return spoil
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from parity.backends import torch as plain
+from parity.backends.faulty_models import layers_of, parts, put
 from parity.backends.job import Job
 from parity.errors import ParityError
 from parity.tensorfile import Array
@@ -44,11 +45,18 @@ def _one_pass(module: Any, x: Any) -> Any:
 
 def _by_batches(module: Any, x: Any) -> Any:
     """A batched product in place of one large one."""
-    return torch.bmm(x, module.weight.t().expand(len(x), -1, -1)) + module.bias if x.dim() == 3 else _as_is(module, x)
+    if x.dim() != 3:
+        return _as_is(module, x)
+    return _biased(torch.bmm(x, module.weight.t().expand(len(x), -1, -1)), module)
 
 
 def _by_einsum(module: Any, x: Any) -> Any:
-    return torch.einsum("...i,oi->...o", x, module.weight) + module.bias
+    return _biased(torch.einsum("...i,oi->...o", x, module.weight), module)
+
+
+def _biased(x: Any, module: Any) -> Any:
+    """Not every dense layer has a bias."""
+    return x if module.bias is None else x + module.bias
 
 
 def _in_halves(module: Any, x: Any) -> Any:
@@ -56,6 +64,11 @@ def _in_halves(module: Any, x: Any) -> Any:
     half = x.shape[-1] // 2
     first = torch.nn.functional.linear(x[..., :half], module.weight[:, :half], module.bias)
     return first + torch.nn.functional.linear(x[..., half:], module.weight[:, half:])
+
+
+def _as_dense(module: Any, x: Any) -> Any:
+    """A convolution of width 1, whose kernel lies [in, out], as a dense layer."""
+    return torch.nn.functional.linear(x, module.weight.t(), module.bias)
 
 
 def _as_is(module: Any, x: Any) -> Any:
@@ -71,10 +84,22 @@ def _gelu_tanh(x: Any) -> Any:
 
 
 def _by_formula(model: Any) -> None:
-    """The config's own GELU, written out."""
-    function = {"gelu": _gelu, "gelu_new": _gelu_tanh}[model.config.hidden_act]
-    for layer in model.base_model.encoder.layer:
-        layer.intermediate.intermediate_act_fn.forward = function
+    """The config's own GELU, written out; erf's only where a BERT's config says so."""
+    erf = getattr(model.config, "hidden_act", "") == "gelu"
+    for layer in layers_of(model):
+        put(layer, parts(model).activation, Function(_gelu if erf else _gelu_tanh))
+
+
+class Function(torch.nn.Module):  # type: ignore[misc]
+    """A function where a module is expected."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, x: Any) -> Any:
+        """The function of x."""
+        return self._function(x)
 
 
 def _fused(model: Any) -> None:
@@ -111,6 +136,7 @@ REWRITINGS: Mapping[str, Callable[[Any], None]] = {
     "dense-bmm": _functional("Linear", _by_batches),
     "dense-einsum": _functional("Linear", _by_einsum),
     "dense-halves": _functional("Linear", _in_halves),
+    "convolution-dense": _functional("Conv1D", _as_dense),
     "gelu-formula": _by_formula,
     "qkv-fused": _fused,
     "fill-1e4": filled(-10000.0),

@@ -173,6 +173,16 @@ def rows_from(name: str, start: int, *, by: int) -> Edit:
     return changed(name, change)
 
 
+def late_rows(name: str) -> Edit:
+    """The second half of the rows hold what belongs to the row before."""
+
+    def change(x: Array) -> Array:
+        half = len(x) // 2
+        return np.concatenate([x[:half], x[half - 1 : -1]])
+
+    return changed(name, change)
+
+
 def turned(name: str, by: int) -> Edit:
     """Row i holds row i + by; behind the end the first rows follow."""
     return changed(name, lambda x: np.roll(x, -by, axis=0))

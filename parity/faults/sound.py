@@ -12,13 +12,15 @@ from typing import Any
 
 from parity.backends import RUNTIMES, status
 from parity.backends.outcome import Outcome
+from parity.families import family
 from parity.faults.folders import spoil_artifact
 from parity.faults.rules import RULES, objections
 from parity.faults.values import Artifact, Layout
-from parity.faults.variants import VARIANTS, Variant
+from parity.faults.variants import Variant, variants
 from parity.inputs.batch import Batch, as_trace
 from parity.inputs.fixtures import fixtures_root
 from parity.inputs.transforms import Piece, restored
+from parity.models import card, card_names, resolve
 from parity.runs.options import RunOptions
 from parity.runs.workbench import Workbench
 from parity.traces import TraceBatch, batch_path, read_batch, write_batch
@@ -28,6 +30,7 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "masks": ("empty-second", "left-padded", "holed"),
     "short": ("one-token", "bare"),
     "long": ("full",),
+    "memory": ("segment", "permuted"),
 }
 """Kinds of batches by set of inputs; no batch is in two of them."""
 
@@ -96,11 +99,29 @@ class Soundness:
         }
 
 
+_NEIGHBOURS: Mapping[str, tuple[str, ...]] = {"bert": ("rubert", "danish-bert", "bert-base-uncased")}
+_GOLDENS: Mapping[str, str] = {"bert": "bert_*", "gpt2": "gpt2", "transfo-xl": "transfo_xl_*", "xlnet": "xlnet_*"}
+
+
 def neighbours(model: str) -> tuple[str, ...]:
-    """The model itself, and others of its family to be quiet on: cards, and the goldens where they are at hand."""
+    """The model itself, and others of its family to be quiet on: cards, and the goldens where they are at hand.
+
+    Raises:
+        ParityError: there is no such model.
+    """
+    of = family_of(model)
     goldens = fixtures_root() / "goldens"
-    folders = sorted(str(path) for path in goldens.glob("bert_*")) if goldens.is_dir() else []
-    return tuple(dict.fromkeys((model, "rubert", "danish-bert", "bert-base-uncased", *folders)))
+    folders = sorted(str(path) for path in goldens.glob(_GOLDENS[of])) if goldens.is_dir() and of in _GOLDENS else []
+    return tuple(dict.fromkeys((model, *_NEIGHBOURS.get(of, ()), *folders)))
+
+
+def family_of(model: str) -> str:
+    """The architecture of a card or checkpoint.
+
+    Raises:
+        ParityError: there is no such model.
+    """
+    return card(model).family if model in card_names() else resolve(model, tokenizer=False).family
 
 
 def soundness(
@@ -125,7 +146,7 @@ def soundness(
     """
     found: list[SoundRun] = []
     # Where one set of inputs stops, the next goes on: a share of the runs has all variants, not the first ones only.
-    turns = deque(VARIANTS)
+    turns = deque(variants(family_of(models[0])) if models else ())
     for place, model in enumerate(models):
         share = -(-(most - len(found)) // (len(models) - place))
         for run in _of_model(model, options, folder / str(place), share, turns):
@@ -137,13 +158,12 @@ def soundness(
 def _of_model(model: str, options: RunOptions, folder: Path, most: int, turns: deque[Variant]) -> Iterator[SoundRun]:
     whole = Workbench(model, folder=folder / "whole", options=options)
     made = 0
-    for name, kinds in SETS.items():
-        batches = [batch for batch in whole.batches if batch.kind in kinds]
-        if not batches:
-            continue
+    sets = {name: [batch for batch in whole.batches if batch.kind in kinds] for name, kinds in SETS.items()}
+    held = {name: batches for name, batches in sets.items() if batches}
+    for place, (name, batches) in enumerate(held.items(), 1):
         bench = Workbench(model, folder=folder / name, options=options, batches=batches)
-        quota = -(-most * (list(SETS).index(name) + 1) // len(SETS))
-        for _ in VARIANTS:
+        quota = -(-most * place // len(held))
+        for _ in range(len(turns)):
             if made == quota:
                 break
             run = _run(bench, name, turns[0])
@@ -157,12 +177,12 @@ def _of_model(model: str, options: RunOptions, folder: Path, most: int, turns: d
 
 def _run(bench: Workbench, name: str, variant: Variant) -> SoundRun | None:
     """None where the runtime is not installed, or the variant cannot be made of these inputs."""
-    row = RUNTIMES[variant.runtime]
-    if status(row).state != "ready":
+    row, architecture = RUNTIMES[variant.runtime], family(bench.outline.family)
+    if status(row).state != "ready" or {row.name, row.kind} & architecture.cannot.keys():
         return None
     pieces = [variant.feed(batch) if variant.feed else () for batch in bench.batches]
     longest = max((p.batch.arrays["input_ids"].shape[1] for batch in pieces for p in batch), default=0)
-    if longest > bench.outline.config.positions:
+    if architecture.positioned and longest > bench.outline.config.positions:
         return None
     began = time.perf_counter()
     bench.folder.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,9 @@ def scaled(stage: Stage, factor: float) -> Stage:
     """The same stage, its value times a number."""
 
     def fn(ops: Ops, *values: Tensor) -> Tensor:
-        return ops.mul(stage.fn(ops, *values), ops.constant(factor))
+        value = stage.fn(ops, *values)
+        # A second stream that this batch does not have.
+        return None if value is None else ops.mul(value, ops.constant(factor))
 
     return stage.with_fn(fn)
 

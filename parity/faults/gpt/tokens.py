@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parity.faults.edits import rows_from
+from parity.faults.edits import late_rows
 from parity.faults.gpt.names import Gpt
 from parity.faults.values import Artifact, Fault, Runtime, Tokens
 from parity.inputs.wordpiece import Casing
@@ -59,7 +59,7 @@ def tokens(names: Gpt) -> tuple[Fault, ...]:
         ),
         Fault(
             id="D-02", variant="rows shifted", place="embeddings", causes=("rows-shifted",),
-            what="from row 345 on, every piece has its predecessor's row",
-            inject=Artifact(rows_from(names.words, 345, by=1)),
+            what="behind the middle of the table, every piece has its predecessor's row",
+            inject=Artifact(late_rows(names.words)),
         ),
     )  # fmt: skip

@@ -94,7 +94,8 @@ FAULTS = (
         what="dropout is left on", inject=Runtime("dropout"),
     ),
     Fault(
-        id="U-04", variant="float16", place="embeddings", causes=("low-precision-arithmetic: float16",),
+        id="U-04", variant="float16", place="embeddings",
+        causes=("low-precision-arithmetic: float16", "low-precision-weights"),
         what="every module's result through float16, claiming float32", inject=Runtime("fp16"),
     ),
     Fault(

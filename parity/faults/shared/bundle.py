@@ -59,10 +59,10 @@ def _object_based(folder: Path, prefix: str) -> None:
     index = folder / f"{prefix}.index"
     entries = dict(read_table(index.read_bytes()))
     header = entries.pop(b"")
-    named = {
-        b"model/layer-%d/.ATTRIBUTES/VARIABLE_VALUE" % number: entry for number, entry in enumerate(entries.values())
-    }
-    named[b"_CHECKPOINTABLE_OBJECT_GRAPH"] = next(iter(entries.values()))
+    # The graph stands in the place of the first variable: two tensors may not share their bytes.
+    graph, *variables = entries.values()
+    named = {b"model/layer-%d/.ATTRIBUTES/VARIABLE_VALUE" % number: entry for number, entry in enumerate(variables)}
+    named[b"_CHECKPOINTABLE_OBJECT_GRAPH"] = graph
     index.write_bytes(write_table([(b"", header), *sorted(named.items())]))
 
 

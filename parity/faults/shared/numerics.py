@@ -40,7 +40,9 @@ def numerics(
             what="autocast to bfloat16, claiming float32", inject=Runtime("autocast"),
         ),
         Fault(
-            id="U-04", variant="bfloat16", place=results, causes=("low-precision-arithmetic: bfloat16",),
+            id="U-04", variant="bfloat16", place=results,
+            # What is looked up and then rounded is what was rounded and then looked up.
+            causes=("low-precision-arithmetic: bfloat16", "low-precision-weights"),
             what="every module's result through bfloat16, claiming float32", inject=Runtime("bf16"),
         ),
         *(

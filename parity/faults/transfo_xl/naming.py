@@ -35,7 +35,7 @@ from parity.faults.transfo_xl.tensors import (
     NORM,
     WIDE,
 )  # fmt: skip
-from parity.faults.values import Artifact, Fault, Layout, Source, Tensors, always
+from parity.faults.values import Artifact, Fault, Source, Tensors, always
 
 
 def _ones(tensors: Tensors) -> np.ndarray:
@@ -44,13 +44,6 @@ def _ones(tensors: Tensors) -> np.ndarray:
 
 def _empty(folder: Path) -> None:
     (folder / "model_flags.json").write_text("{}")
-
-
-def _without_clusters(tensors: Tensors, layout: Layout) -> None:
-    """The names that a softmax without clusters has."""
-    for name in [name for name in tensors if "adaptive_softmax/" in name]:
-        del tensors[name]
-    tensors["transformer/adaptive_softmax/bias"] = np.ones(layout.config.vocab_size, np.float32)
 
 
 FAULTS = (
@@ -102,7 +95,7 @@ FAULTS = (
         inject=Artifact(both(filled(f"{NORM}.weight", 1.0), filled(f"{NORM}.bias", 0.0))),
     ),
     Fault(
-        id="N-07", variant="other prefix", verdict="refused", place="missing",
+        id="N-07", variant="other prefix", verdict="refused", place="are not those of",
         what="every name has a prefix too many: nothing would be loaded",
         inject=Artifact(renamed(r"^transformer\.", "model.transformer."), scales=False),
     ),
@@ -112,8 +105,9 @@ FAULTS = (
         inject=Artifact(every(filled(FUSED, np.nan)), scales=False),
     ),
     Fault(
-        id="N-10", variant="no clusters", verdict="refused", place="adaptive_softmax",
-        what="the softmax has the names of one without clusters", inject=Source(_without_clusters),
+        id="N-10", variant="no clusters", verdict="refused", place="cluster_W",
+        what="the softmax lacks what enters its clusters",
+        inject=Source(both(*(removed(f"transformer/adaptive_softmax/cutoff_0/cluster_{end}") for end in "Wb"))),
     ),
     Fault(
         id="N-11", variant="other cutoffs", verdict="refused", place="cutoffs",

@@ -1,29 +1,53 @@
 """The corpus of an XLNet: what the catalogue says of it, put into source, Hugging Face directory and tokenizer."""
 
-from parity.faults.xlnet import computing, reading, tensors, tokens
+from __future__ import annotations
 
-FAULTS = (*reading.FAULTS, *tensors.FAULTS, *computing.FAULTS, *tokens.FAULTS)
+from parity.faults.shared import silent
+from parity.faults.shared.bundle import big_endian, damaged
+from parity.faults.shared.masks import CONTROLS, EARLY, LATE
+from parity.faults.shared.numerics import STALE, exported, kernel, numerics
+from parity.faults.xlnet import computing, naming, reading, states, tensors, tokens
+
+_PREFIX = "xlnet_model.ckpt"
+
+FAULTS = (
+    *damaged(_PREFIX),
+    big_endian(_PREFIX),
+    *reading.FAULTS,
+    *naming.FAULTS,
+    *tensors.FAULTS,
+    *computing.FAULTS,
+    *states.FAULTS,
+    *CONTROLS,
+    LATE,
+    EARLY,
+    *tokens.FAULTS,
+    *numerics(products="layer.0"),
+    *kernel(f"{naming.WIDE}.weight", "ff/layer_1"),
+    *exported(),
+    STALE,
+    *silent.FAULTS,
+)
 
 ELSEWHERE = {
-    "R-01, R-02, R-03, R-04, R-05, R-06, R-11, R-12, R-13, R-14": "in the corpus of BERT: how bundles are read",
+    "R-02, R-04": "optimizers of BERT's and of Grover's training",
     "R-08, R-09, R-10": "OpenAI GPT's NumPy chunks",
-    "N-01, N-02, N-03, N-04, N-05, N-06, N-07": "in the corpus of BERT: no matter of the architecture",
-    "N-08, N-09": "heads that the stand-in does not have: held by tests",
+    "N-03, N-04, N-05, N-08": "task heads, which the stand-in has none of: held by tests",
     "N-10, N-11": "Transformer-XL's cutoffs",
-    "N-12, N-13, N-14, N-15, N-16, N-17, N-18, N-20, N-21": "in the corpus of BERT: no matter of the architecture",
+    "N-17, N-18": "transformers ties the table whatever the file says, and the bias is N-15",
     "N-19": "ALBERT's names",
-    "T-01, T-03": "in the corpus of BERT: plain dense kernels",
+    "N-20": "scopes of other graphs: BERT's and GPT-2's rows",
+    "T-01, T-03": "plain dense kernels, none of them square, and fused ones: BERT's and GPT-2's rows",
     "T-02": "GPT-2's Conv1D",
     "T-07, T-08, T-09": "Transformer-XL's adaptive softmax and scaled embeddings",
     "C-01, C-04": "BERT's two eras of GELU; what this config says is C-03",
     "C-02": "ALBERT's activation",
     "C-05": "Transformer-XL's epsilon",
-    "C-10": "in the corpus of BERT: there is no table of positions or segments",
+    "C-10": "a table of positions, which there is none of",
     "K-01, K-02, K-03, K-04, K-05, K-06, K-07, K-08, K-12, K-13": "other vocabularies",
-    "M-03, M-05, M-07, M-08, M-09, M-10, M-12, M-13": "in the corpus of BERT, or tables of positions",
+    "M-03, M-05, M-09, M-10": "in the corpus of BERT; rows are padded on their left by the source itself",
     "M-06": "causal masks",
-    "U-01, U-02, U-03, U-04, U-06, U-09": "in the corpus of BERT: no matter of the architecture",
-    "X-01, X-02, X-04": "in the corpus of BERT: no matter of the architecture",
-    "P-02, P-09": "in the corpus of BERT: no matter of the architecture",
+    "M-12": "a table of positions, which there is none of",
+    "U-09": "in the corpus of BERT: no matter of the architecture",
 }
 """Numbers of the catalogue that are no fault of an XLNet, or are tried on another."""
