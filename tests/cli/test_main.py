@@ -28,6 +28,7 @@ try:
     main()
 except SystemExit as error:
     heavy = {"numpy", "pydantic", "scipy", "torch", "tensorflow", "transformers", "openvino", "onnx", "spacy", "pytest"}
+    heavy |= {"ftfy", "pooch", "regex", "requests", "sentencepiece", "urllib3"}
     print(error.code, sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
