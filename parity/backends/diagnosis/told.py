@@ -59,7 +59,9 @@ def _cause(same: Sequence[Found]) -> Cause:
     # The last station knows most of where a table ends: a decoder shows every row.
     hypothesis, taps = same[-1].hypothesis, tuple(dict.fromkeys(one.station for one in same))
     subject = tuple(dict.fromkeys(name for one in same for name in one.hypothesis.subject))
-    named = subject if len(same) == 1 else tuple(dict.fromkeys(map(template, subject)))
+    # One tensor may explain several stations of its own layer.
+    alike = len({one.hypothesis.subject for one in same}) == 1
+    named = subject if alike else tuple(dict.fromkeys(map(template, subject)))
     sentence = hypothesis.sentence.replace("{subject}", several(named))
     where = f" (at {_places(taps)})"
     return Cause(

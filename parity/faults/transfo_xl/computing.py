@@ -48,8 +48,9 @@ FAULTS = (
         what="same_length as transformers had it: every position sees one token more", inject=Runtime("one-more-seen"),
     ),
     Fault(
-        id="C-09", variant="not clamped", place="layer.0", causes=("clamp-len",),
-        what="distances beyond clamp_len count as themselves", inject=_config(clamp_len=-1),
+        id="C-09", variant="not clamped", verdict="weight proof", place="config.json",
+        what="distances beyond clamp_len count as themselves: same_length lets no position of a stand-in see that far",
+        inject=_config(clamp_len=-1),
     ),
     Fault(
         id="C-09", variant="clamped at 3", place="layer.0",

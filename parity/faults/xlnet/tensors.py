@@ -28,7 +28,7 @@ def _first_layers(name: str) -> Edit:
 FAULTS = (
     *(
         Fault(
-            id="T-04", variant=part, place=HERE,
+            id="T-04", variant=part, place=HERE, causes=(f"untransposed: rel_attn/{part}",),
             what=f"{part} turned as a dense kernel is", inject=Artifact(changed(f"{ATTENTION}.{part}", _as_dense)),
         )
         for part in "qkvro"
