@@ -51,7 +51,9 @@ def gaps(nlp: Any, folder: str, words: list[str]) -> list[float]:
     found = []
     for word in words:
         with torch.inference_mode():
-            hidden = model(**tokenizer(word, return_tensors="pt")).last_hidden_state[0, 1:-1]
+            fed = tokenizer(word, return_tensors="pt", return_special_tokens_mask=True)
+            around = fed.pop("special_tokens_mask")[0].bool()
+            hidden = model(**fed).last_hidden_state[0, ~around]
         found.append(float(abs(nlp(word)[0].vector - hidden.mean(0).numpy()).max()))
     return found
 
