@@ -5,6 +5,7 @@ Which calls a golden has is read off its keys, sizes and flags off its meta.json
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -90,7 +91,15 @@ _HEADS = {
     "end_logits": ("logits.end", lambda array, rows: array.reshape(rows, -1, 1)),
     "cls_logits": ("logits.answer", lambda array, rows: array.reshape(rows, 1)),
 }
-_SETTINGS = {"bi_data": False, "attn_type": "bi", "same_length": False, "clamp_len": -1}
+# What a golden's meta.json may say beside the config, with what is taken for granted.
+_SETTINGS = {
+    "bi_data": False,
+    "attn_type": "bi",
+    "same_length": False,
+    "clamp_len": -1,
+    "summary_type": "last",
+    "use_summ_proj": True,
+}
 
 
 def xlnet(folder: Path, meta: Mapping[str, Any], arrays: Mapping[str, Array]) -> Case:
@@ -103,10 +112,8 @@ def xlnet(folder: Path, meta: Mapping[str, Any], arrays: Mapping[str, Array]) ->
         set_for_it = {"mem_len": str(flags["mem_len"])} if call.remembers else {}
         own = meta.get("call_flags", {}).get(name, call.flags)
         runs.append(_xlnet_run(name, call, arrays, {**set_for_it, **own}))
-    given = {key: flags.get(key, usual) for key, usual in _SETTINGS.items()}
-    given |= {key: meta[key] for key in ("summary_type", "use_summ_proj") if key in meta}
-    settings = {key: str(value) for key, value in given.items() if value not in (_SETTINGS.get(key), "last", True)}
-    settings = {key: value.lower() if value in ("True", "False") else value for key, value in settings.items()}
+    said = {key: {**flags, **meta}.get(key, usual) for key, usual in _SETTINGS.items()}
+    settings = {key: json.dumps(value).strip('"') for key, value in said.items() if value != _SETTINGS[key]}
     return Case(folder.name, "xlnet", folder / meta["checkpoint"], Choices(settings=settings), tuple(runs))
 
 

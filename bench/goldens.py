@@ -20,6 +20,7 @@ from _goldens import Case, Run, cases
 
 from parity.artifacts import convert_checkpoint
 from parity.backends import RUNTIMES, status
+from parity.errors import ParityError
 from parity.families import family
 from parity.inputs.fixtures import fixtures_root
 from parity.measure.compare import by_floor
@@ -93,7 +94,12 @@ class Trial:
             return "not installed"
         folder = artifacts / (kind + "".join(f"-{key}-{value}" for key, value in sorted(self.run.flags.items())))
         if not folder.exists():
-            convert_checkpoint(str(self.case.checkpoint), folder, to=kind, choices=self.choices)
+            try:
+                convert_checkpoint(str(self.case.checkpoint), folder, to=kind, choices=self.choices)
+            except ParityError as error:
+                if kind == "pytorch":
+                    raise
+                return f"no graph: {error.what}"
         traced = self.trace(str(folder), name)
         return read_batch(batch_path(traced, 0)).skipped or traced
 

@@ -73,6 +73,7 @@ class FloorBackend:
 
     def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
         """The sums of one batch."""
+        inputs = self._reference.apart(inputs)
         rows = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(len(inputs["input_ids"]))]
         answers = list(self._pool.map(self._row, rows))
         return {

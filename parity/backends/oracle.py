@@ -54,6 +54,7 @@ class Oracle:
     def run(self, inputs: Mapping[str, Array], *, texts: Sequence[str] | None) -> Mapping[str, Array]:
         """All positions of all rows, as given."""
         rows, length = inputs["input_ids"].shape[:2]
+        inputs = self._reference.apart(inputs)
         step = max(min(math.ceil(rows / self._threads), TOKENS // length), 1)
         shares = [{name: array[i : i + step] for name, array in inputs.items()} for i in range(0, rows, step)]
         answers = list(self._pool.map(self._walk, shares))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from parity.backends.executors.walk import needed
@@ -30,6 +31,8 @@ class Reference:
     """What the graph is made of; loaded before the first batch."""
     shipped: Mapping[str, Array] = field(default_factory=dict)
     """Tensors that an artifact ships in place of the checkpoint's."""
+    placed: Callable[[int], Mapping[str, Array]] = lambda rows: {}
+    """(rows) -> inputs that say what a row's place in its batch decides."""
 
     def read(self, name: str) -> Array:
         """A variable: as shipped where an artifact was named, else as the checkpoint has it, checksum verified.
@@ -40,6 +43,14 @@ class Reference:
         if name not in self.checkpoint.entries:
             raise ParityError(f"no variable {name}", where=self.checkpoint.prefix, remedy="check --head and --family")
         return self.shipped[name] if name in self.shipped else self.checkpoint.read(name)
+
+    def apart(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """A batch whose rows may be parted: where their places in it count, each says its own.
+
+        Raises:
+            ParityError: a number of rows that the graph cannot take.
+        """
+        return {**inputs, **self.placed(len(inputs["input_ids"]))}
 
     def parted(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
         """What a batch feeds, apart: its inputs, and the values of stages that a runtime computed on it."""
@@ -83,7 +94,8 @@ def open_reference(job: Job) -> Reference:
         stages = architecture.stages(config, head)
         needed(stages, job.taps)
         names = tuple(variable.name for variable in architecture.variables(config, head))
-        return Reference(checkpoint, stages, names, _shipped(job, checkpoint))
+        placed = partial(architecture.feeds.placed, config)
+        return Reference(checkpoint, stages, names, _shipped(job, checkpoint), placed)
     except BaseException:
         checkpoint.close()
         raise

@@ -39,14 +39,18 @@ class Feeds:
     """The token type it gives padding."""
     two_streams: bool = False
     """Does it take `perm_mask` [B,T,T] and `target_mapping` [B,Q,T]?"""
+    placed: Callable[[Any, int], Mapping[str, Any]] = lambda config, rows: {}
+    """(config, rows) -> what a row's place in its batch decides, as arrays [B,...]: inputs for whoever parts the rows.
+
+    Raises ParityError for a number of rows that the graph cannot take."""
 
 
 @dataclass(frozen=True)
 class Tap:
-    """One observable value. `axes` spells its shape: B rows, T tokens, Q logit positions, M memory, H heads, C
-    channels.
+    """One observable value; `axes` spells its shape.
 
-    Q are the rows of `target_mapping` where a batch has one.
+    B rows, T tokens, Q logit positions, M memory, H heads, C channels. Q are the rows of
+    `target_mapping` where a batch has one.
     """
 
     name: str

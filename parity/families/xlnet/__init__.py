@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parity.families.base import Family
 from parity.families.values import Feeds
+from parity.families.xlnet.attention import placed
 from parity.families.xlnet.config import read_config
 from parity.families.xlnet.fit import infer, misfits, unread_keys
 from parity.families.xlnet.heads import ALL_HEADS, fine_taps, has_labels, heads, labels, of_task, recognises, taps
@@ -44,6 +45,7 @@ FAMILY = Family(
         left=True,
         padding_type=4,
         two_streams=True,
+        placed=placed,
     ),
     cannot={"torch:sdpa": "transformers' XLNet computes its relative attention itself: it has no other implementation"},
     positioned=False,

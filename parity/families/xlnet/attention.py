@@ -27,10 +27,27 @@ def memory_length(ops: Ops, memory: Tensor | None) -> int:
     return 0 if memory is None else ops.shape(memory)[1]
 
 
-def positions(ops: Ops, config: XLNetConfig, ids: Tensor, memory: Tensor | None) -> Tensor:
+def placed(config: XLNetConfig, rows: int) -> dict[str, Array]:
+    """With `bi_data`, `backward` int32 [B,1,1]: the second half of the rows runs backward.
+
+    Raises:
+        ParityError: `bi_data` and an odd number of rows.
+    """
+    if not config.bi_data:
+        return {}
+    if rows % 2:
+        remedy = "give an even number of rows, or --set bi_data=false"
+        raise ParityError("bi_data halves the rows: forward and backward", got=f"{rows} rows", remedy=remedy)
+    return {"backward": (np.arange(rows, dtype=np.int32) >= rows // 2).astype(np.int32).reshape(rows, 1, 1)}
+
+
+def positions(
+    ops: Ops, config: XLNetConfig, ids: Tensor, memory: Tensor | None, backward: Tensor | None = None
+) -> Tensor:
     """Sines and cosines of the distances K, K-1, ..., -T+1 (of -1 and more where attention is causal), [1 or B,R,C].
 
-    With `bi_data` the second half of the rows runs backward, so that its distances have the other sign.
+    Rows that run backward (see `placed`) have distances of the other sign. Whoever parts the rows of a batch says with
+    `backward` which these are; else the batch is whole.
 
     Raises:
         ParityError: `bi_data` and an odd number of rows.
@@ -40,11 +57,13 @@ def positions(ops: Ops, config: XLNetConfig, ids: Tensor, memory: Tensor | None)
     distances = np.arange(length + memory_length(ops, memory), -last, -1.0)
     if not config.bi_data:
         return ops.expand(_sinusoids(ops, config, distances), axis=0)
-    if rows % 2:
-        remedy = "give an even number of rows, or --set bi_data=false"
-        raise ParityError("bi_data halves the rows: forward and backward", got=f"{rows} rows", remedy=remedy)
-    ways = (ops.expand(_sinusoids(ops, config, sign * distances), axis=0) for sign in (1.0, -1.0))
-    return ops.concat([way for way in ways for _ in range(rows // 2)], axis=0)
+    forth, back = (ops.expand(_sinusoids(ops, config, sign * distances), axis=0) for sign in (1.0, -1.0))
+    if backward is None:
+        turned = ops.array(placed(config, rows)["backward"])
+        ahead = ops.sub(ops.constant(1.0), turned)
+    else:
+        ahead, turned = ops.within(backward, 0, 1), ops.within(backward, 1, 2)
+    return ops.add(ops.mul(ahead, forth), ops.mul(turned, back))
 
 
 def _sinusoids(ops: Ops, config: XLNetConfig, distances: Array) -> Tensor:

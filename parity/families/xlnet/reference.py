@@ -23,6 +23,7 @@ from parity.ops import Ops, Stage, Tensor
 
 _IDS, _MASK, _SEGMENTS = "inputs/input_ids", "inputs/attention_mask", "inputs/token_type_ids"
 _PERM, _TARGETS, _MEMORY = "inputs/perm_mask", "inputs/target_mapping", "inputs/mems.0"
+_BACKWARD = "inputs/backward"
 _SCOPE = "model/transformer"
 
 
@@ -32,7 +33,7 @@ def stages(config: Config, head: Head) -> Sequence[Stage]:
     Inputs: input_ids int [B,T]. Optional: attention_mask [B,T], 1 = real (the original feeds its opposite);
     token_type_ids int [B,T], of which only equality counts; perm_mask [B,T,T], 1 where row i may not see column j;
     target_mapping [B,Q,T], which brings in the query stream; mems.k [B,M,D]; logit_positions int [B,Q] for a language
-    model without the query stream.
+    model without the query stream; backward int [B,1,1], see `attention.placed`.
     """
     return _stages(numbers(config), head)
 
@@ -41,7 +42,12 @@ def _stages(config: XLNetConfig, head: Head) -> Sequence[Stage]:
     found = [
         Stage("embeddings", (_IDS,), lambda ops, ids: ops.gather_weight(f"{_SCOPE}/word_embedding/lookup_table", ids)),
         Stage("query.start", (_TARGETS,), _targets, (_TARGETS,)),
-        Stage("positions", (_IDS, _MEMORY), lambda ops, *fed: attention.positions(ops, config, *fed), (_MEMORY,)),
+        Stage(
+            "positions",
+            (_IDS, _MEMORY, _BACKWARD),
+            lambda ops, *fed: attention.positions(ops, config, *fed),
+            (_MEMORY, _BACKWARD),
+        ),
         Stage(
             "mask.query",
             (_IDS, _MASK, _PERM, _MEMORY),

@@ -148,6 +148,17 @@ def test_bi_data_turns_the_second_half_of_the_rows() -> None:
         small(read(CONFIG, bi_data=True), {"input_ids": rows[:1]}, ["layer.0"])
 
 
+def test_rows_that_are_parted_say_which_way_they_run() -> None:
+    config, rows = read(CONFIG, bi_data=True), np.concatenate([IDS, IDS])
+    whole = small(config, {"input_ids": rows}, ["layer.1"])["layer.1"]
+    backward = XLNET.feeds.placed(config, len(rows))["backward"]
+    assert backward.ravel().tolist() == [0, 0, 1, 1]
+    for i in range(len(rows)):
+        one = small(config, {"input_ids": rows[i : i + 1], "backward": backward[i : i + 1]}, ["layer.1"])["layer.1"]
+        np.testing.assert_allclose(one[0], whole[i], atol=1e-12)
+    assert XLNET.feeds.placed(read(CONFIG), 3) == {}
+
+
 @pytest.mark.parametrize(("kind", "expected"), [("last", lambda x: x[:, -1]), ("first", lambda x: x[:, 0])])
 def test_a_summary_looks_where_the_flag_says(kind: str, expected: Callable[[Array], Array]) -> None:
     config = read(CONFIG, summary_type=kind, use_summ_proj=False)
