@@ -320,6 +320,7 @@ MISDEEDS: Mapping[str, Misdeed] = {
     "other-gelu-one": Misdeed(spoil=_activation(None, _in_the_middle)),
     "quick-gelu": Misdeed(spoil=_activation(_quick_gelu, _everywhere)),
     "eps-one": Misdeed(spoil=_one_epsilon(1e-5)),
+    "eps-one-1e-12": Misdeed(spoil=_one_epsilon(1e-12)),
     "scores-unscaled": Misdeed(spoil=_score_scale(32**0.5)),
     "fill-1e4": Misdeed(spoil=filled(-10000.0)),
     "fill-2e4": Misdeed(spoil=filled(-20000.0)),

@@ -71,7 +71,11 @@ class Matrix:
 
 
 def build(
-    trials: Trials, faults: Sequence[Fault], *, progress: Callable[[Finding], object] = lambda found: None
+    trials: Trials,
+    faults: Sequence[Fault],
+    *,
+    progress: Callable[[Finding], object] = lambda found: None,
+    sizes: bool | None = None,
 ) -> Matrix:
     """Try every fault.
 
@@ -79,26 +83,29 @@ def build(
         trials: the workbench.
         faults: of the model's family.
         progress: told of each as it is done.
+        sizes: look for the smallest size of each; None: at every scale but the tiny one, which is for a quick look.
 
     Raises:
         ParityError: the model's own copy does not convert without a fault, or a trial could not be made.
     """
     if not trials.untouched_converts():
         raise ParityError("the untouched copy of the source does not convert", where=trials.bench.source.checkpoint)
+    if sizes is None:
+        sizes = trials.bench.options.scale != "tiny"
     found = []
     for fault in faults:
-        found.append(_finding(trials, fault))
+        found.append(_finding(trials, fault, sizes=sizes))
         progress(found[-1])
     return Matrix(trials.bench.outline.name, tuple(found), elsewhere(trials.bench.outline.family))
 
 
-def _finding(trials: Trials, fault: Fault) -> Finding:
+def _finding(trials: Trials, fault: Fault, *, sizes: bool) -> Finding:
     began = time.perf_counter()
     place = fill(fault.place, trials.layout)
     if trials.layout.config.layers < fault.least_layers:
         return Finding(fault, None, place)
     seen = trials.run(fault)
-    size = smallest(trials, fault, seen)
+    size = smallest(trials, fault, seen) if sizes else None
     return Finding(fault, seen, place, size, time.perf_counter() - began)
 
 

@@ -43,7 +43,7 @@ def trials(bench: Workbench) -> Trials:
 
 
 def finding(trials: Trials, name: str) -> Finding:
-    (found,) = build(trials, corpus("bert", name)).findings
+    (found,) = build(trials, corpus("bert", name), sizes=True).findings
     return found
 
 

@@ -39,7 +39,7 @@ FAULTS = (
     ),
     Fault(
         id="C-06", variant="one norm", place=HERE, causes=_EPSILON,
-        what="a kernel with an epsilon of its own, in one norm", inject=Runtime("eps-one"),
+        what="a kernel with epsilon 1e-12 of its own, in one norm", inject=Runtime("eps-one-1e-12"),
     ),
     Fault(
         id="C-10", variant="too long", verdict="refused", place="positions",
