@@ -18,12 +18,12 @@ import transformers
 from transformers import AutoModel  # noqa: F401 - imported here, while another worker computes, and not while loading
 from transformers.pytorch_utils import Conv1D
 
-from parity.artifacts.source import read_json
 from parity.backends.job import Job, check_settings
 from parity.backends.torch_taps import Station, calling, stations
 from parity.errors import ParityError, Problems
 from parity.families import family
 from parity.tensorfile import Array, numpy_dtype
+from parity.torch.weights import read_json
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 _PRECISIONS = {"bf16": "bfloat16", "f16": "float16", "autocast": "float32", "int8": "float32"}
