@@ -80,7 +80,12 @@ def convert(
         between = folder / BETWEEN
         between.mkdir()
         write_pytorch(understood, between)
-        proof = derive(between, folder, to=to, **options)
+        try:
+            proof = derive(between, folder, to=to, **options)
+        except ParityError as error:
+            if error.where is not None and Path(error.where).is_relative_to(between):
+                error.where = understood.checkpoint.prefix  # what lies between is gone when the message is read
+            raise
         shutil.rmtree(between)
         return proof
 

@@ -100,6 +100,12 @@ class Source:
 Text: TypeAlias = Callable[[Source, Builder], None]
 
 
+_WITHOUT = {
+    "XLNetForQuestionAnswering": "XLNetForQuestionAnsweringSimple: ends follow from a beam search over starts (topk)"
+}
+"""Classes known to have no graph, with the one of the same task that has, and why."""
+
+
 def read_source(folder: Path) -> Source:
     """Open a folder that `parity convert --to pytorch` (or `save_pretrained`) wrote.
 
@@ -133,7 +139,8 @@ def draw(source: Source, builder: Builder, texts: Mapping[str, Text]) -> None:
             "no graph for this class",
             where=source.folder,
             got=source.target_class,
-            expected=f"one of {', '.join(texts)}",
+            expected=_WITHOUT.get(source.target_class, f"one of {', '.join(texts)}"),
+            remedy="choose another --head (none draws the model alone), or --to pytorch",
         )
     texts[source.target_class](source, builder)
 

@@ -35,6 +35,29 @@ def family(name: str) -> Family:
     return found
 
 
+def chosen(name: str | None, names: Collection[str], *, where: object = None) -> Family:
+    """The architecture of that name, or without one the one that the variables' names tell.
+
+    A name is for checkpoints whose own names tell nothing, not for making one into another.
+
+    Raises:
+        ParityError: there is none of that name, the variables are plainly another's, or nothing tells.
+    """
+    if name is None:
+        return detect(names, where=where)
+    asked = family(name)
+    others = [other for other in map(family, FAMILIES) if other.name != name and other.recognises(names)]
+    if asked.recognises(names) or len(others) != 1:
+        return asked
+    (plain,) = others
+    raise ParityError(
+        f"this is no {name}: the variables are those of {plain.name}",
+        where=str(where) if where is not None else None,
+        got=f"{len(names)} variables such as {', '.join(sorted(names)[:3])}",
+        remedy=f"leave --family out, or say --family {plain.name}",
+    )
+
+
 def detect(names: Collection[str], *, where: object = None) -> Family:
     """The architecture whose original graph has variables of these names.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from parity.checkpoints import open_checkpoint
 from parity.errors import ParityError, Problems
-from parity.families import FAMILIES, detect
+from parity.families import FAMILIES, chosen
 from parity.families import family as family_named
 from parity.families.base import Family
 from parity.models.cache import build_once, cache_limit, cache_root, evict, expanded, use
@@ -142,7 +142,7 @@ def _beside(
     names = {rename.get(name, name) for name in opened.entries} if opened else set()
     architecture = None
     if family or opened:
-        architecture = _attempt(problems, lambda: family_named(family) if family else detect(names, where=prefix))
+        architecture = _attempt(problems, lambda: chosen(family, names, where=prefix))
     folder = path if opened is None and path.is_dir() else prefix.parent
     candidates = [architecture] if architecture else [family_named(name) for name in FAMILIES]
     config_names = [(name,) for candidate in candidates for name in candidate.config_names]

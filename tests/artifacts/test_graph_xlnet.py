@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from graph_runs import KINDS, assert_close, export, hf_model, opened, saved
+from small_xlnet import write_source
 
+from parity.artifacts import convert_checkpoint
 from parity.errors import ParityError
 
 HEADS, WIDTH, LAYERS, VOCABULARY, MEMORY = 4, 20, 2, 53, 6
@@ -186,3 +188,11 @@ def test_a_config_that_does_not_fit_is_refused(message, lm, tmp_path):
     config.write_text(json.dumps({**json.loads(config.read_text()), **REFUSED[message]}))
     with pytest.raises(ParityError, match=message):
         export("onnx", folder, tmp_path / "out")
+
+
+def test_answers_by_beam_search_are_refused_by_the_source_s_own_name(tmp_path):
+    source = write_source(tmp_path / "source", "qa")
+    with pytest.raises(ParityError, match="no graph for this class.*beam search.*--head") as caught:
+        convert_checkpoint(str(source), tmp_path / "out", to="onnx")
+    assert str(caught.value.where) == str(source / "xlnet_model.ckpt")
+    assert not (tmp_path / "out").exists()

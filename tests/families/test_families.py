@@ -8,7 +8,7 @@ from bert_names import lines
 from small_bert import ROOT
 
 from parity.errors import ParityError
-from parity.families import FAMILIES, detect, family
+from parity.families import FAMILIES, chosen, detect, family
 
 NAMES = [line.source for line in lines(2, "pretraining")]
 
@@ -41,6 +41,15 @@ def test_other_names_belong_to_none(names: list[str]) -> None:
     with pytest.raises(ParityError, match=r"here: the variables belong to no known family.*--family") as caught:
         detect(names, where="here")
     assert ("no variables" if not names else f"{len(names)} variables such as ") in str(caught.value)
+
+
+def test_a_family_that_the_variables_contradict_is_refused() -> None:
+    with pytest.raises(ParityError, match=r"here: this is no xlnet: the variables are those of bert.*--family bert"):
+        chosen("xlnet", NAMES, where="here")
+    assert chosen("bert", NAMES).name == chosen(None, NAMES).name == "bert"
+    # Names that tell nothing are what the option is for.
+    assert chosen("xlnet", ["renamed/word_embeddings"]).name == "xlnet"
+    assert chosen("xlnet", []).name == "xlnet"
 
 
 def test_the_reference_never_loads_the_weight_maps() -> None:

@@ -158,9 +158,14 @@ def _tied(raw: Mapping[str, Any], projected: Sequence[bool], share: bool, proble
     said = list(said) if isinstance(said, tuple) else said
     if said is None:
         return tuple(tie and there for tie, there in zip(by_flag, projected, strict=True))
-    if not isinstance(said, list) or len(said) != len(projected) or not all(isinstance(tie, bool) for tie in said):
+    if isinstance(said, list) and len(said) != len(projected):
+        got, expected = f"{len(projected) - 1} cutoffs", f"{len(said) - 1}, one less than tie_projs"
+        what = "cutoffs and tie_projs, which was given or read off the tensors, make different numbers of clusters"
+        problems.add(what, got=got, expected=expected, remedy=_PUBLISHED)
+        return tuple(by_flag)
+    if not isinstance(said, list) or not all(isinstance(tie, bool) for tie in said):
         expected = f"{len(projected)} times true or false, one for each cluster"
-        problems.add("tie_projs does not fit the cutoffs", got=_said(said), expected=expected, remedy=_PUBLISHED)
+        problems.add("tie_projs is no list of true and false", got=_said(said), expected=expected, remedy=_PUBLISHED)
         return tuple(by_flag)
     if len(projected) == 1:
         return (projected[0],)
