@@ -192,7 +192,7 @@ def test_a_config_that_does_not_fit_is_refused(message, lm, tmp_path):
 
 def test_answers_by_beam_search_are_refused_by_the_source_s_own_name(tmp_path):
     source = write_source(tmp_path / "source", "qa")
-    with pytest.raises(ParityError, match="no graph for this class.*beam search.*--head") as caught:
+    with pytest.raises(ParityError, match=r"no graph for this class.*beam search.*--head") as caught:
         convert_checkpoint(str(source), tmp_path / "out", to="onnx")
     assert str(caught.value.where) == str(source / "xlnet_model.ckpt")
     assert not (tmp_path / "out").exists()
