@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from parity.faults.edits import (
-    added,
-    drawn,
-    every,
-    filled,
-    overwritten,
-    part,
-    removed,
-    renamed,
-    swapped,
-)  # fmt: skip
+from parity.faults.edits import added, drawn, every, filled, overwritten, removed, renamed, swapped
+from parity.faults.fused import part
 from parity.faults.gpt.names import ATTENTION_OUT, FUSED, HERE, LOGITS, NARROW, NORM_1, NORM_2, WIDE, Gpt
 from parity.faults.values import Artifact, Fault, Tensors, always
 from parity.tensorfile import Array

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from parity.faults.edits import both, columns_by_head, every, part, parts_swapped, transposed
+from parity.faults.edits import both, every, transposed
+from parity.faults.fused import columns_by_head, part, parts_swapped
 from parity.faults.gpt.names import FUSED, HERE, Gpt
 from parity.faults.values import Artifact, Fault
 

@@ -13,10 +13,7 @@ from parity.faults.edits import (
     every,
     filled,
     noisy,
-    on_rows,
     overwritten,
-    part,
-    parts_swapped,
     removed,
     renamed,
     reordered,
@@ -24,6 +21,7 @@ from parity.faults.edits import (
     scrambled,
     swapped,
 )  # fmt: skip
+from parity.faults.fused import on_rows, part, parts_swapped
 from parity.faults.transfo_xl.tensors import (
     ATTENTION_NORM,
     ATTENTION_OUT,

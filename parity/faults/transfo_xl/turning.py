@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from parity.faults.edits import both, changed, every, on_rows, overwritten, swapped, transposed
-from parity.faults.edits import columns_by_head as by_head
+from parity.faults.edits import both, changed, every, overwritten, swapped, transposed
+from parity.faults.fused import columns_by_head as by_head
+from parity.faults.fused import on_rows
 from parity.faults.transfo_xl.tensors import ATTENTION, ATTENTION_OUT, DISTANCES, FUSED, HERE, LOG_PROBS, PROJECTION
 from parity.faults.values import Artifact, Fault, Runtime
 
