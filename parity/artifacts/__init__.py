@@ -48,19 +48,18 @@ def convert_checkpoint(
     """
     from parity.artifacts.converter_config import is_converter_config
     from parity.artifacts.folder import check_free
-    from parity.artifacts.hf_folder import is_hf_folder
+    from parity.artifacts.hf_folder import is_hf_folder, read_hf_folder
     from parity.artifacts.opening import resolve_model
-    from parity.artifacts.pytorch import WEIGHTS
 
     check_free(out, force=force)
     if converter_config is not None or (config is not None and is_converter_config(config)):
         config, choices = _told(checkpoint, config, converter_config, vocab, choices or Choices())
-    # Other layouts than one .safetensors, and decisions by hand, take the way over a checkpoint.
-    if is_hf_folder(Path(checkpoint)) and (Path(checkpoint) / WEIGHTS["safetensors"]).is_file():
-        named = spacy_identity(Path(checkpoint).absolute().name, None) if to == "spacy" else {}
-        return convert_folder(
-            Path(checkpoint), out, to=to, choices=choices, form=form, force=force, **_given(named, options)
-        )
+    folder = Path(checkpoint)
+    # What is stored otherwise than this house stores it takes the way over a checkpoint, unless that is what is wanted.
+    tokenizer = to != "spacy" or all((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
+    if is_hf_folder(folder) and (to == "tensorflow" or (read_hf_folder(folder).plain and tokenizer)):
+        named = spacy_identity(folder.absolute().name, None) if to == "spacy" else {}
+        return convert_folder(folder, out, to=to, choices=choices, form=form, force=force, **_given(named, options))
     decided = choices or Choices()
     source = resolve_model(
         checkpoint,

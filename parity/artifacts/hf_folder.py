@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from parity.artifacts.hf_weights import HfWeights, open_weights, weights_file
+from parity.artifacts.hf_weights import LAYOUTS, HfWeights, open_weights, weights_file
 from parity.artifacts.proof import FILE, Dropped, Proof, TensorProof, read_proof, sha256_array
 from parity.artifacts.source import read_json
 from parity.errors import ParityError
-from parity.families import family
+from parity.families import FAMILIES, family
 from parity.families.base import Family
 from parity.families.values import Config, Head, gelu_option
 from parity.tensorfile import Array, TensorSpec
@@ -54,6 +54,17 @@ class HfFolder:
     def read(self, name: str) -> Array:
         """One tensor, a view on the file where it allows one."""
         return self.stored.read(self.names[name])
+
+    @property
+    def plain(self) -> bool:
+        """Is it stored as `parity convert` stores one: one file, float32, its class's own names and nothing else?"""
+        expected = {rule.target for rule in self.family.table(self.config, self.head).expanded()}
+        return self.proof is not None or (
+            self.weights.name == LAYOUTS[0]
+            and all(name == stored for name, stored in self.names.items())
+            and all(spec.dtype == "float32" for spec in self.specs.values())
+            and self.specs.keys() <= expected
+        )
 
     def source_config(self) -> dict[str, Any]:
         """The original's config file for this model."""
@@ -129,7 +140,13 @@ def read_hf_folder(folder: Path) -> HfFolder:
     """
     stored = open_weights(folder)
     raw = read_json(folder / "config.json")
-    architecture = family(str(raw.get("model_type")))
+    named_type = raw.get("model_type")
+    if named_type not in FAMILIES:
+        what = "a Hugging Face directory of an architecture that this house does not have"
+        remedy = "no artifact of it can be judged here"
+        expected = f"model_type one of {', '.join(FAMILIES)}"
+        raise ParityError(what, where=folder / "config.json", got=named_type, expected=expected, remedy=remedy)
+    architecture = family(named_type)
     proof = read_proof(folder) if (folder / FILE).is_file() else None
     erf = None
     if proof is not None:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from parity.artifacts.proof import FILE, Proof, read_proof
 from parity.artifacts.stream import target_dtype
 from parity.checkpoints import Checkpoint, open_checkpoint
 from parity.checkpoints.objects import FORMAT as OBJECTS
 from parity.errors import ParityError, Problems
 from parity.families import detect, family
 from parity.families.base import Family
-from parity.families.values import Config, Head
+from parity.families.values import Config, Head, gelu_option
 from parity.inputs.tokenizers import Rules, read_rules
 from parity.inputs.wordpiece import (
     Casing,
@@ -104,12 +105,17 @@ def understand(source: Source, choices: Choices) -> Understood:
     raw = {**inferred, **said, **_overrides(choices.settings)}
     card, config_path = source.card, source.config or checkpoint.prefix
     activation = choices.activation or (card.activation.function if card and card.activation else None)
-    later = checkpoint.format == OBJECTS and activation is None and raw.get("hidden_act", "gelu") == "gelu"
-    if later:
-        activation = "tanh"
+    written = _written_here(checkpoint.prefix)
+    noted = ""
+    if architecture.name == "bert" and activation is None and raw.get("hidden_act", "gelu") == "gelu":
+        if written is not None:
+            # bert_config.json has one word for both formulas; the proof beside it tells them apart.
+            activation, noted = gelu_option(written.activation), _NOTED.format(gelu_option(written.activation))
+        elif checkpoint.format == OBJECTS:
+            activation, noted = "tanh", _LATER
     config = architecture.read_config(raw, where=config_path, activation=activation)
     _check_fit(architecture, config, known, config_path, checkpoint.prefix)
-    head = _choose_head(architecture, config, known, choices, checkpoint.prefix, card)
+    head = _choose_head(architecture, config, known, choices, checkpoint.prefix, card, written)
     table = architecture.table(config, head)
     planned = plan(table, shapes, where=checkpoint.prefix, rename=choices.rename, drop=choices.drop)
     labels = _check_shapes(architecture, config, head, planned, config_path, checkpoint.prefix)
@@ -128,7 +134,7 @@ def understand(source: Source, choices: Choices) -> Understood:
         plan=planned,
         assumptions=(
             *_assumptions(architecture, raw, activation, choices, card, rules),
-            *([_LATER] if later else ()),
+            *([noted] if noted and activation else ()),
             *_inferred(inferred, said, choices),
             *(
                 [f"flags of card {card.name}: none are published beside the weights"]
@@ -188,9 +194,20 @@ def _check_fit(
 
 
 def _choose_head(
-    architecture: Family, config: Config, names: Mapping[str, object], choices: Choices, prefix: Path, card: Card | None
+    architecture: Family,
+    config: Config,
+    names: Mapping[str, object],
+    choices: Choices,
+    prefix: Path,
+    card: Card | None,
+    written: Proof | None,
 ) -> Head:
     held = architecture.heads(names)
+    if written is not None and choices.head is None:
+        # Several heads have the same variables: which one they were converted as, the proof knows.
+        same = next((head for head in held if head.name == written.head), None)
+        if same is not None and names.keys() & _of(architecture, config, held[0]) <= _of(architecture, config, same):
+            return same
     listed = ", ".join(head.name for head in held)
     if choices.head is not None:
         exact = [head for head in held if head.name == choices.head]
@@ -219,6 +236,18 @@ def _choose_head(
             remedy="choose one with --head",
         )
     return best
+
+
+def _of(architecture: Family, config: Config, head: Head) -> set[str]:
+    return {variable.name for variable in architecture.variables(config, head)}
+
+
+def _written_here(prefix: Path) -> Proof | None:
+    """The proof beside a checkpoint that `--to tensorflow` wrote, or that stands for a Hugging Face directory."""
+    if not (prefix.parent / FILE).is_file():
+        return None
+    proof = read_proof(prefix.parent)
+    return proof if proof.to == "tensorflow" else None
 
 
 def _lacking(
@@ -279,6 +308,7 @@ _LATER = (
     'hidden_act "gelu" is taken as tanh, as in the Model Garden, whose object-based checkpoints are younger than that '
     "formula; --activation erf for models trained otherwise"
 )
+_NOTED = f'hidden_act "gelu" is taken as {{}}, as {FILE} beside the checkpoint says'
 _NEVER_READ = "the checkpoint lacks it, and what it was trained for never reads it"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from parity.artifacts.graph_constants import Constant, ir_constants, onnx_constants
-from parity.artifacts.hf_folder import is_hf_folder, read_hf_folder
+from parity.artifacts.hf_folder import BUFFERS, HfFolder, is_hf_folder, read_hf_folder
 from parity.artifacts.proof import FILE, Proof, TensorProof, read_proof, sha256_array, sha256_file
 from parity.artifacts.pytorch import METADATA, WEIGHTS
 from parity.checkpoints import open_checkpoint
@@ -225,13 +226,21 @@ def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
         names, read = set(checkpoint.entries), checkpoint.read
     # An artifact is made by way of a Hugging Face directory: either end of that way may be named as its source.
     ours = {line.source: (line.source_dtype, line.source_sha256) for line in proof.tensors}
+    left = {entry.source for entry in proof.dropped} | {tie.target for tie in proof.tied}
     if folder != (proof.to == "tensorflow") and not ours.keys() <= names:
-        ours = {line.target: (line.target_dtype, line.target_sha256) for line in proof.tensors}
+        there = _names_there(hf) if folder else {}
+        ours = {
+            there.get((line.source, line.operation), line.target): (line.target_dtype, line.target_sha256)
+            for line in proof.tensors
+        }
+        left |= {target for (name, _), target in there.items() if name in left}
+    if folder:
+        left |= {name for name in names if any(fnmatchcase(name, drop.pattern) for drop in BUFFERS)}
+        left |= dict(hf.family.table(hf.config, hf.head).tied).keys()
     if not ours.keys() & names:
         remedy = "name the checkpoint this was converted from"
         problems.add(f"{source.name} holds none of the proof's tensors", remedy=remedy)
         return 0
-    left = {entry.source for entry in proof.dropped} | {tie.target for tie in proof.tied}
     for name in sorted(names - ours.keys() - left):
         problems.add(
             f"{name} of {source.name} is neither converted nor dropped", remedy="convert again from this source"
@@ -250,3 +259,9 @@ def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
             if different:
                 problems.add(f"{name} of {source.name} has other values than the proof says")
     return len(ours)
+
+
+def _names_there(hf: HfFolder) -> dict[tuple[str, str], str]:
+    """A directory's own name of what an operation makes of a source variable, whatever an artifact calls it."""
+    rules = hf.family.table(hf.config, hf.head).expanded()
+    return {(rule.source, rule.operation.name): rule.target for rule in rules}

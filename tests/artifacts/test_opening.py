@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+)
 
 from parity.artifacts import convert_checkpoint
 from parity.artifacts.opening import resolve_model
 from parity.artifacts.source import Choices, understand
+from parity.artifacts.verify import verify
 from parity.checkpoints import open_checkpoint
 from parity.errors import ParityError
 from parity.models import resolve
@@ -118,3 +127,59 @@ def test_what_only_a_checkpoint_leaves_open_is_refused(tmp_path: Path, vocabular
     folder, _ = saved(tmp_path / "mine", vocabulary, BertModel)
     with pytest.raises(ParityError, match="--config is for checkpoints"):
         resolve_model(str(folder), config=folder / "config.json")
+
+
+@pytest.mark.parametrize(("act", "computed"), [("gelu", "gelu_erf"), ("gelu_new", "gelu_tanh"), ("relu", "relu")])
+def test_the_activation_is_the_directorys_own_on_every_way(
+    act: str, computed: str, tmp_path: Path, vocabulary: Path
+) -> None:
+    folder, _ = saved(tmp_path / "mine", vocabulary, BertModel, hidden_act=act, safe_serialization=False)
+    assert understand(resolve_model(str(folder)), Choices()).config.activation == computed
+    proof = convert_checkpoint(str(folder), tmp_path / "out")
+    assert proof.activation == computed
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["hidden_act"] == act
+    convert_checkpoint(str(folder), tmp_path / "back", to="tensorflow")
+    again = understand(resolve(str(tmp_path / "back")), Choices())
+    assert again.config.activation == computed
+    assert any("conversion.json beside the checkpoint says" in line for line in again.assumptions) == (act != "relu")
+    by_hand = understand(resolve(str(tmp_path / "back")), Choices(activation="erf" if act == "gelu_new" else None))
+    assert (by_hand.config.activation == computed) == (act != "gelu_new")
+
+
+def test_of_heads_with_the_same_variables_the_directorys_own_is_taken(tmp_path: Path, vocabulary: Path) -> None:
+    folder, _ = saved(tmp_path / "mine", vocabulary, BertForTokenClassification, num_labels=5)
+    understood = understand(resolve_model(str(folder)), Choices())
+    assert (understood.head.name, understood.labels) == ("token-classifier", 5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_weights_by_others_become_artifacts_by_way_of_a_checkpoint(
+    dtype: torch.dtype, tmp_path: Path, vocabulary: Path
+) -> None:
+    folder, model = saved(tmp_path / "mine", vocabulary, BertForSequenceClassification)
+    model.to(dtype).save_pretrained(folder)  # type: ignore[attr-defined]
+    convert_checkpoint(str(folder), tmp_path / "out")
+    verify(tmp_path / "out", source=folder)
+    again = BertForSequenceClassification.from_pretrained(tmp_path / "out").state_dict()
+    for name, tensor in model.state_dict().items():  # type: ignore[attr-defined]
+        assert again[name].dtype == torch.float32
+        assert torch.equal(tensor.float(), again[name]), name
+    with pytest.raises(ParityError, match="Hugging Face directory already"):
+        convert_checkpoint(str(tmp_path / "out"), tmp_path / "again")
+
+
+def test_a_bin_with_its_tied_tensors_goes_back_and_is_verified(tmp_path: Path, vocabulary: Path) -> None:
+    folder, _ = saved(tmp_path / "mine", vocabulary, BertForMaskedLM, safe_serialization=False)
+    for kind in ("tensorflow", "pytorch"):
+        proof = convert_checkpoint(str(folder), tmp_path / kind, to=kind)
+        verify(tmp_path / kind, source=folder)
+        if kind == "tensorflow":
+            assert "cls.predictions.decoder.weight" in {line.source for line in proof.dropped}
+
+
+def test_an_architecture_that_is_not_held_is_refused_by_name(tmp_path: Path, vocabulary: Path) -> None:
+    folder, _ = saved(tmp_path / "mine", vocabulary, BertModel)
+    (folder / "config.json").write_text('{"model_type": "t5", "architectures": ["T5Model"]}')
+    for ask in (lambda: resolve_model(str(folder)), lambda: convert_checkpoint(str(folder), tmp_path / "out")):
+        with pytest.raises(ParityError, match=r"does not have \(got t5, expected model_type one of bert"):
+            ask()

@@ -221,7 +221,10 @@ def refused(folder: Path, out: Path, **options: Any) -> str:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no vocabulary": (lambda folder: (folder / "vocab.txt").unlink(), "no vocab.txt"),
+    "no vocabulary": (
+        lambda folder: [(folder / name).unlink() for name in ("vocab.txt", "tokenizer.json")],
+        "no vocab.txt",
+    ),
     "a tensor gone": (
         lambda folder: rewrite(folder, lambda t: t.pop("bert.pooler.dense.bias")),
         "missing variable bert.pooler.dense.bias",
@@ -238,9 +241,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda folder: rewrite(folder, lambda t: t.update({"bert.pooler.dense.bias": np.ones(8, np.int8)})),
         "bert.pooler.dense.bias is no floating point tensor",
     ),
-    "another class": (lambda folder: edit(folder, architectures=["BertForTokenClassification"]), "unknown class"),
+    "another class": (lambda folder: edit(folder, architectures=["BertForPatches"]), "unknown class"),
     "no class": (lambda folder: edit(folder, architectures=[]), "unknown class"),
-    "another family": (lambda folder: edit(folder, model_type="roberta"), "unknown family roberta"),
+    "another family": (
+        lambda folder: edit(folder, model_type="roberta"),
+        "that this house does not have (got roberta",
+    ),
+    "a decoder": (lambda folder: edit(folder, is_decoder=True), "is_decoder: only an encoder is BERT"),
     "other sizes": (lambda folder: edit(folder, vocab_size=60), "vocab_size does not fit"),
     "layers beyond reason": (lambda folder: edit(folder, num_hidden_layers=1 << 30), "num_hidden_layers does not fit"),
     "a layer less": (lambda folder: edit(folder, num_hidden_layers=1), "unknown variable bert.encoder.layer.1."),

@@ -224,9 +224,8 @@ def test_requests_that_make_no_sense_are_usage_errors(
         (ERF, "oracle", {"settings": {"speed": "high"}}, "speed"),
         (ERF, "oracle", {"choices": Choices(head="qa")}, "holds no head qa"),
         (tmp_path / "nowhere", "oracle", {}, "no such checkpoint"),
-        (tmp_path / "nowhere", "torch:eager", {}, "no model.safetensors"),
-        (converted[ERF], "oracle", {}, "model.safetensors"),
-        (ERF, "torch:eager", {}, "no model.safetensors here"),
+        (tmp_path / "nowhere", "torch:eager", {}, "no weights here"),
+        (ERF, "torch:eager", {}, "no weights here"),
         (converted[ERF], "openvino:f32", {}, "openvino:f32 cannot run this artifact (got pytorch, expected openvino)"),
         (ERF, "openvino:f32", {}, "no proof here"),
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 
+from parity.artifacts.tokenizers.unpacked import unpacked
 from parity.errors import ParityError
 from parity.inputs.tokenizers import Rules
 
@@ -45,6 +46,8 @@ def vocabulary_files(kind: str) -> tuple[str, ...]:
 def copy_vocabulary(kind: str, pytorch: Path, folder: Path) -> None:
     """Copy the vocabulary files back from a converted directory; a conversion without a tokenizer has none.
 
+    Where a directory has none of them, they are made from its tokenizer.json.
+
     Raises:
         ParityError: some of them are missing.
     """
@@ -56,6 +59,11 @@ def copy_vocabulary(kind: str, pytorch: Path, folder: Path) -> None:
         for name, as_ in zip(names, alike, strict=True)
     }
     missing = [name for name, path in found.items() if path is None]
+    texts = unpacked(kind, pytorch) if len(missing) == len(names) else None
+    if texts is not None:
+        for name, text in zip(names, texts, strict=True):
+            (folder / name).write_text(text, encoding="utf-8")
+        return
     if missing and not (len(missing) == len(names) and _without_tokenizer(pytorch)):
         remedy = "save its tokenizer there"
         raise ParityError(f"no {', '.join(missing)} in the Hugging Face directory", where=pytorch, remedy=remedy)

@@ -83,6 +83,11 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
     if raw.get("position_embedding_type", "absolute") != "absolute":
         got = _said(raw["position_embedding_type"])
         problems.add("only absolute positions are BERT", got=got, remedy="this model is of another architecture")
+    for key in ("is_decoder", "add_cross_attention"):
+        if raw.get(key, False) is not False:
+            problems.add(
+                f"{key}: only an encoder is BERT", got=_said(raw[key]), remedy="this model computes another way"
+            )
     problems.raise_if_any()
     pooler = raw.get("pooler", True) is not False
     return BertConfig(**sizes, activation=computed, epsilon=float(epsilon), raw=dict(raw), pooler=pooler)
