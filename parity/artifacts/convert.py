@@ -10,12 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from parity.artifacts.folder import check_free, new_folder
 from parity.artifacts.hf_folder import read_hf_folder
 from parity.artifacts.proof import FILE, Proof
 from parity.artifacts.pytorch import BETWEEN, WEIGHTS, write_pytorch
 from parity.artifacts.source import Choices, understand
-from parity.errors import MissingRuntime, ParityError
+from parity.errors import MissingRuntime, ParityError, Problems
 
 if TYPE_CHECKING:
     from parity.models import Source
@@ -120,8 +122,21 @@ def convert_folder(
             where=pytorch,
             remedy=f"delete {FILE} there, and the tensors are taken as they are",
         )
+    if to != "tensorflow":
+        _check_numbers(pytorch)
     with new_folder(out, force=force) as folder:
         return derive(pytorch, folder, to=to, **options)
+
+
+def _check_numbers(pytorch: Path) -> None:
+    """What a checkpoint's way looks at by itself: artifacts of NaN would agree on nothing, and say so only when run."""
+    hf = read_hf_folder(pytorch)
+    problems = Problems("weights that are no numbers", where=hf.weights)
+    for name in hf.specs if hf.proof is None else ():
+        array = hf.read(name)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            problems.add(f"{name} holds NaN or infinite values", remedy="take an earlier state of that training")
+    problems.raise_if_any()
 
 
 def _spare(sources: Sequence[Path], out: Path) -> None:

@@ -180,7 +180,16 @@ def read_hf_folder(folder: Path) -> HfFolder:
         if told:
             config = architecture.read_config({**raw, **told}, where=folder / "config.json", activation=erf)
     specs = {name: replace(stored.specs[old], name=name) for name, old in names.items()}
+    outputs = [specs[rule.target].shape[0] for rule in rules if rule.target in specs and _is_output(rule.target)]
+    if labels and outputs and set(outputs) != {labels}:
+        what, remedy = "id2label does not fit the classifier beside it", "name as many classes as it has"
+        raise ParityError(what, where=folder / "config.json", got=labels, expected=outputs[0], remedy=remedy)
     return HfFolder(folder, stored.path, architecture, config, head, labels, specs, proof, stored, names)
+
+
+def _is_output(target: str) -> bool:
+    """Is this a classifier's last layer, whose first axis is the classes?"""
+    return target.startswith(("classifier.", "logits_proj."))
 
 
 def known_names(stored: Collection[str], wanted: Collection[str]) -> dict[str, str]:

@@ -43,8 +43,11 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
     _check_fit(hf, planned.moves)
     problems = Problems("weights that are no numbers", where=hf.weights)
     dtypes = {name: spec.dtype for name, spec in hf.specs.items()}
+    # A checkpoint with names of its own (--map) returns under the published ones.
+    published = {rule.target: rule.source for rule in table.expanded()}
     # Widened weights go back to what they were; trained further they would lose by it.
-    narrow = {line.source: line.source_dtype for line in origin.values() if _widened(line) and hf.holds(line)}
+    widened = [line for line in origin.values() if _widened(line) and hf.holds(line)]
+    narrow = {published.get(line.target, line.source): line.source_dtype for line in widened}
     wide = {move.target: target_dtype(dtypes[move.source]) for move in planned.moves}
     proofs: list[TensorProof] = []
 
@@ -66,7 +69,9 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
     if tokenizer:
         copy_vocabulary(hf.family.tokenizer, pytorch, folder)
     made = {line.target: line.target_sha256 for line in proofs}
-    before = {line.source: line.source_sha256 for line in origin.values() if line not in put_in}
+    kept = [line for line in (hf.proof.tensors if hf.proof else ()) if line not in put_in]
+    before = {published.get(line.target, line.source): line.source_sha256 for line in kept}
+    renamed = any(line.source != published.get(line.target, line.source) for line in kept)
     changed = [name for name in sorted(made | before) if made.get(name) != before.get(name)]
     data = f"{prefix}.data-00000-of-00001"
     base = hf.as_proof()
@@ -77,7 +82,7 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
         dropped=tuple(dict.fromkeys((*base.dropped, *(Dropped(*pair) for pair in (*planned.dropped, *tied))))),
         tied=(),
         files=hash_files(folder, leave_out={data, FILE}),
-        notes={"weights": weights, "origin": _origin(bool(origin), changed), "absent": absent},
+        notes={"weights": weights, "origin": _origin(bool(origin), changed, renamed), "absent": absent},
         parity=parity.__version__,
     )
     proof.write(folder)
@@ -111,9 +116,9 @@ def _widened(line: TensorProof) -> bool:
     return line.source_dtype != line.target_dtype
 
 
-def _origin(known: bool, changed: list[str]) -> str:
+def _origin(known: bool, changed: list[str], renamed: bool) -> str:
     if not known:
         return "a Hugging Face directory without a proof"
     if changed:
         return f"{len(changed)} tensors changed since conversion, {changed[0]} among them"
-    return "bit-identical to the checkpoint that was converted"
+    return "bit-identical to the checkpoint that was converted" + (", under the published names" if renamed else "")

@@ -161,6 +161,33 @@ def test_a_directory_by_others_is_written_and_told_apart(tmp_path: Path, head: s
     ]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_names_of_its_own_return_as_the_published_ones_and_it_says_so(tmp_path: Path, dtype: str) -> None:
+    held = arrays(dtype=dtype)
+    rename = {name.replace("bert/", "mine/bert/", 1): name for name in held if name.startswith("bert/")}
+    mine = {old: held[name] for old, name in rename.items()} | {k: held[k] for k in held if k not in rename.values()}
+    source = write_source(tmp_path / "source", tensors=mine)
+    convert_checkpoint(str(source), tmp_path / "hf", choices=Choices(family="bert", rename=rename))
+    proof = back(tmp_path / "hf", tmp_path / "out")
+    assert proof.notes["origin"] == "bit-identical to the checkpoint that was converted, under the published names"
+    assert same(read_source(tmp_path / "out"), held)
+
+
+def test_other_kinds_are_not_made_of_what_is_no_number(tmp_path: Path, foreign: Path) -> None:
+    pytest.importorskip("onnx", reason='pip install "parity[onnx]"')
+    rewrite(foreign, lambda tensors: tensors["bert.pooler.dense.bias"].__setitem__(2, np.inf))
+    assert "bert.pooler.dense.bias holds NaN or infinite values" in refused(foreign, tmp_path / "out", to="onnx")
+
+
+def test_classes_are_as_many_as_the_classifier_has(tmp_path: Path) -> None:
+    convert_checkpoint(str(write_source(tmp_path / "source", "classifier", labels=3)), tmp_path / "hf")
+    (tmp_path / "hf" / "conversion.json").unlink()
+    edit(tmp_path / "hf", id2label={"0": "no"})
+    assert "id2label does not fit the classifier beside it (got 1, expected 3)" in refused(
+        tmp_path / "hf", tmp_path / "out"
+    )
+
+
 def test_two_classes_need_no_names(tmp_path: Path) -> None:
     convert_checkpoint(str(write_source(tmp_path / "source", "classifier", labels=2)), tmp_path / "hf")
     (tmp_path / "hf" / "conversion.json").unlink()
