@@ -99,7 +99,7 @@ class Trial:
             except ParityError as error:
                 if kind == "pytorch":
                     raise
-                return f"no graph: {error.what}"
+                return error.what
         traced = self.trace(str(folder), name)
         return read_batch(batch_path(traced, 0)).skipped or traced
 
