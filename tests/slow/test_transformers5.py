@@ -143,12 +143,14 @@ def test_both_compute_the_same(both: tuple[Seen, Seen]) -> None:
 
 def test_a_run_judges_transformers_5_as_a_foreign_runtime(python5: Path, tmp_path: Path) -> None:
     suites = [sys.executable, "-m", "pytest", ROOT / "suites", "-p", "no:cacheprovider", "-q"]
-    asked = ["--model=rubert", "--scale=tiny", "--backend=torch:eager", f"--python=torch={python5}"]
+    models = ("rubert", "gpt2", "xlnet-base-cased")
+    asked = [*(f"--model={name}" for name in models), "--scale=tiny", "--backend=torch:eager"]
+    asked.append(f"--python=torch={python5}")
     run([*suites, *asked, f"--report={tmp_path / 'run'}"], cwd=ROOT, env=environ(PYTHONPATH=str(ROOT)))
     verdicts = read_events(tmp_path / "run").of("verdict")
-    (answered,) = [row for row in verdicts if (row["question"], row["backend"]) == ("backend", "torch:eager")]
-    assert answered["status"] == "pass"
-    assert "transformers 5." in answered["message"]
+    answered = [row for row in verdicts if (row["question"], row["backend"]) == ("backend", "torch:eager")]
+    assert {row["model"]: row["status"] for row in answered} == dict.fromkeys(models, "pass")
+    assert all("transformers 5." in row["message"] for row in answered)
     layers = [row for row in verdicts if row["backend"] == "torch:eager" and row["question"] == "hidden_states"]
     assert layers
     assert {row["status"] for row in layers} == {"pass"}
