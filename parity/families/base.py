@@ -64,6 +64,8 @@ class Family:
     """How the source keeps its tensors: a key of `parity.checkpoints.WRITERS`."""
     cannot: Mapping[str, str] = field(default_factory=dict)
     """Kinds of artifact that cannot hold it, and runtimes (`torch:sdpa`) that cannot run it: declared skips."""
+    cannot_with: Callable[[Config, Head], Mapping[str, str]] = lambda config, head: {}
+    """The same, of some configs and heads alone."""
     target: str = "transformers"
     """The package that has the classes of its heads."""
     positioned: bool = True
@@ -78,6 +80,10 @@ class Family:
     """What the diagnosis tries besides the weights."""
     of_task: Callable[[str], Head | None] = lambda name: None
     """The head of a task by its name, where the source names variables after tasks (`classifier-imdb`)."""
+
+    def refused(self, config: Config, head: Head) -> Mapping[str, str]:
+        """Kinds of artifact and runtimes that cannot have this model, and why."""
+        return {**self.cannot, **self.cannot_with(config, head)}
 
     def head(self, name: str) -> Head | None:
         """The head of that name; None if there is none."""

@@ -183,7 +183,8 @@ def _of_model(model: str, options: RunOptions, folder: Path, most: int, turns: d
 def _run(bench: Workbench, name: str, variant: Variant) -> SoundRun | None:
     """None where the runtime is not installed, or the variant cannot be made of these inputs."""
     row, architecture = RUNTIMES[variant.runtime], family(bench.outline.family)
-    if status(row).state != "ready" or {row.name, row.kind} & architecture.cannot.keys():
+    refused = architecture.refused(bench.outline.config, bench.outline.head)
+    if status(row).state != "ready" or {row.name, row.kind} & refused.keys():
         return None
     pieces = [variant.feed(batch) if variant.feed else () for batch in bench.batches]
     longest = max((p.batch.arrays["input_ids"].shape[1] for batch in pieces for p in batch), default=0)

@@ -27,7 +27,7 @@ from parity.runs.store import missing_exporter
 def answer(case: Case, model: ModelRun, judging: Judging) -> Answer:
     """Answer one case; whatever a user can mend becomes a failing or skipped answer, never a traceback."""
     row = RUNTIMES.get(case.backend)
-    refused = family(model.outline.family).cannot
+    refused = family(model.outline.family).refused(model.outline.config, model.outline.head)
     cannot = refused.get(case.backend) or refused.get(row.kind if row else case.backend)
     if cannot is not None:
         return Answer(case, "skip", cannot)

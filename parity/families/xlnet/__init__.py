@@ -7,7 +7,17 @@ from parity.families.values import Feeds
 from parity.families.xlnet.attention import placed
 from parity.families.xlnet.config import read_config
 from parity.families.xlnet.fit import infer, misfits, unread_keys
-from parity.families.xlnet.heads import ALL_HEADS, fine_taps, has_labels, heads, labels, of_task, recognises, taps
+from parity.families.xlnet.heads import (
+    ALL_HEADS,
+    cannot_with,
+    fine_taps,
+    has_labels,
+    heads,
+    labels,
+    of_task,
+    recognises,
+    taps,
+)
 from parity.families.xlnet.hypotheses import SUSPECTS
 from parity.families.xlnet.names import layers
 from parity.families.xlnet.reference import stages
@@ -48,6 +58,7 @@ FAMILY = Family(
         placed=placed,
     ),
     cannot={"torch:sdpa": "transformers' XLNet computes its relative attention itself: it has no other implementation"},
+    cannot_with=cannot_with,
     positioned=False,
     infer=infer,
     notes=notes,

@@ -87,6 +87,16 @@ def heads(names: Collection[str]) -> tuple[Head, ...]:
     return tuple(h for h in map(named, (*tasks(names), *_FIXED)) if h.name == "none" or marks(h) & held)
 
 
+def cannot_with(config: Config, head: Head) -> dict[str, str]:
+    """Graphs are drawn for fixed flows of data whose rows are alike."""
+    reason = ""
+    if task(head.name).kind == "qa":
+        reason = "exported graphs have no beam search (topk over starts), from which XLNet's answers follow"
+    elif numbers(config).bi_data:
+        reason = "exported graphs run every row forward, bi_data half of them backward"
+    return dict.fromkeys(("openvino", "onnx"), reason) if reason else {}
+
+
 def has_labels(head: Head) -> bool:
     """A classifier has as many outputs as its task has classes; regression and multiple choice have one."""
     return task(head.name).kind == "classifier"

@@ -159,3 +159,14 @@ def test_labels_are_the_columns_of_a_classifier(name: str) -> None:
     head: Head = named(name)
     assert XLNET.labels(head, shapes(name, labels=5)) == (5 if name.startswith("classifier") else 2)
     assert XLNET.has_labels(head) == name.startswith("classifier")
+
+
+@pytest.mark.parametrize(
+    ("head", "flags", "said"),
+    [("qa", {}, "beam search"), ("qa-model", {}, "beam search"), ("lm", {"bi_data": True}, "backward")],
+)
+def test_what_no_graph_can_have_is_a_declared_skip(head: str, flags: dict[str, bool], said: str) -> None:
+    refused = XLNET.refused(read(CONFIG, **flags), named(head))
+    assert all(said in refused[kind] for kind in ("openvino", "onnx"))
+    assert not {"pytorch", "tensorflow", "spacy", "torch:eager"} & refused.keys()
+    assert not {"openvino", "onnx"} & XLNET.refused(read(CONFIG), named("lm")).keys()
