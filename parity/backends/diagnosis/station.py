@@ -99,8 +99,13 @@ class Station:
     def emulated(self, recipe: Recipe) -> list[Array]:
         """The station with the roundings of a lower precision, float32, per piece."""
         ops = RoundedOps(self.original.read, recipe)
-        stages = [ops.watch(stage, output=stage.name == self.tap) for stage in self.segment]
-        return [run(stages, ops, self._fed(piece, NOTHING, "float32"))[self.tap] for piece in self.pieces]
+        found = []
+        for piece, base in zip(self.pieces, self._base, strict=True):
+            # A stream that this batch does not have is none to be rounded.
+            there = [stage for stage in self.segment if base[stage.name] is not None]
+            stages = [ops.watch(stage, output=stage.name == self.tap) for stage in there]
+            found.append(run(stages, ops, self._fed(piece, NOTHING, "float32"))[self.tap])
+        return found
 
     def alone(self, inputs: Mapping[str, Array]) -> Array:
         """The station on other inputs, where it is computed from nothing else."""

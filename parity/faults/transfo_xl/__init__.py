@@ -20,7 +20,7 @@ FAULTS = (
     LATE,
     EARLY,
     *tokens.FAULTS,
-    *numerics(products="embeddings"),
+    *numerics(products="embeddings", bf16=("low-precision-weights",)),
     *kernel(f"{WIDE}.weight", "ff/layer_1"),
     *exported(),
     STALE,
