@@ -227,7 +227,8 @@ def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
     # An artifact is made by way of a Hugging Face directory: either end of that way may be named as its source.
     ours = {line.source: (line.source_dtype, line.source_sha256) for line in proof.tensors}
     left = {entry.source for entry in proof.dropped} | {tie.target for tie in proof.tied}
-    if folder != (proof.to == "tensorflow") and not ours.keys() <= names:
+    put_in = {line.source for line in proof.tensors if isinstance(_operation(line), Zeros)}
+    if folder != (proof.to == "tensorflow") and not ours.keys() - put_in <= names:
         there = _names_there(hf) if folder else {}
         ours = {
             there.get((line.source, line.operation), line.target): (line.target_dtype, line.target_sha256)
@@ -245,7 +246,6 @@ def _check_source(proof: Proof, source: Path, problems: Problems) -> int:
         problems.add(
             f"{name} of {source.name} is neither converted nor dropped", remedy="convert again from this source"
         )
-    put_in = {line.source for line in proof.tensors if isinstance(_operation(line), Zeros)}
     for name in sorted(ours.keys() - names - put_in):
         problems.add(f"{source.name} has no {name}", remedy="name the checkpoint this was converted from")
     here = [(name, *ours[name]) for name in ours if name in names]

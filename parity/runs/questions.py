@@ -7,7 +7,9 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from parity.artifacts.proof import TensorProof, read_proof
+import numpy as np
+
+from parity.artifacts.proof import TensorProof, read_proof, sha256_array
 from parity.artifacts.reload import reload
 from parity.artifacts.tokenizer_ids import LIBRARIES, first_difference, first_other_row
 from parity.artifacts.verify import verify
@@ -22,6 +24,7 @@ from parity.runs.judging import Judging
 from parity.runs.model import ModelRun
 from parity.runs.outline import Case, Question
 from parity.runs.store import missing_exporter
+from parity.weights import Zeros
 
 
 def answer(case: Case, model: ModelRun, judging: Judging) -> Answer:
@@ -74,7 +77,9 @@ def _same_sources(lines: Iterable[TensorProof], pytorch: Iterable[TensorProof], 
     """The artifact was made of the very tensors whose way from the source `test_proof[…pytorch…]` checks."""
     sources = {line.source: line.source_sha256 for line in pytorch}
     for line in lines:
-        if sources.get(line.source) != line.source_sha256:
+        # What only an artifact's class has was made of nothing: it must be zeros.
+        made = sha256_array(np.zeros(line.target_shape, np.float32)) if line.operation == Zeros().name else None
+        if sources.get(line.source, made) != line.source_sha256:
             raise BrokenParity(f"{line.source} is not the tensor that was converted", where=folder)
 
 

@@ -183,3 +183,17 @@ def test_an_architecture_that_is_not_held_is_refused_by_name(tmp_path: Path, voc
     for ask in (lambda: resolve_model(str(folder)), lambda: convert_checkpoint(str(folder), tmp_path / "out")):
         with pytest.raises(ParityError, match=r"does not have \(got t5, expected model_type one of bert"):
             ask()
+
+
+def test_a_class_without_a_pooler_becomes_a_spacy_pipeline_with_zeros_and_says_so(
+    tmp_path: Path, vocabulary: Path
+) -> None:
+    pytest.importorskip("spacy_transformers", reason='pip install "parity[spacy]"')
+    folder, _ = saved(tmp_path / "mine", vocabulary, BertForMaskedLM)
+    proof = convert_checkpoint(str(folder), tmp_path / "out", to="spacy", package=False)
+    assert {line.target for line in proof.tensors if line.operation == "zeros"} == {
+        "pooler.dense.weight",
+        "pooler.dense.bias",
+    }
+    assert any("pooler.dense.bias is written as zeros" in line for line in proof.assumptions)
+    verify(tmp_path / "out", source=folder)

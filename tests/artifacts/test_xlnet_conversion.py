@@ -159,3 +159,13 @@ def test_data_under_the_prefix_itself_is_told(tmp_path: Path) -> None:
     shutil.move(source / "xlnet_model.ckpt.data-00000-of-00001", source / "xlnet_model.ckpt")
     with pytest.raises(ParityError, match=r"xlnet_model\.ckpt"):
         convert_checkpoint(str(source), tmp_path / "there")
+
+
+@pytest.mark.parametrize("kind", ["openvino", "onnx"])
+def test_kernels_kept_by_head_are_proved_as_integers(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime" if kind == "onnx" else kind, reason=f'pip install "parity[{kind}]"')
+    convert_checkpoint(str(GOLDEN), tmp_path / "out", to=kind, compress="int8")
+    lines = {line.target: line for line in read_proof(tmp_path / "out").tensors}
+    kernel = lines["transformer.layer.0.rel_attn.q"]
+    assert (kernel.target_dtype.removeprefix("u"), len(kernel.source_shape)) == ("int8", 3)
+    verify(tmp_path / "out", source=GOLDEN)

@@ -12,7 +12,7 @@ import numpy as np
 import parity
 from parity.artifacts.folder import new_folder
 from parity.artifacts.hf_folder import HfFolder, read_hf_folder
-from parity.artifacts.proof import Dropped, Proof, sha256_file
+from parity.artifacts.proof import Dropped, Proof, TensorProof, sha256_array, sha256_file
 from parity.artifacts.spacy.identity import Identity
 from parity.artifacts.spacy.layout import package_files, write_dist_info, write_sdist, write_wheel
 from parity.artifacts.spacy.pipeline import Written, write_pipeline
@@ -20,10 +20,12 @@ from parity.artifacts.spacy.readme import readme_text
 from parity.artifacts.spacy.weights import WEIGHTS, find_pipeline, pipeline_tensors
 from parity.errors import BrokenParity, ParityError, Problems
 from parity.tensorfile import Array, map_tensors
+from parity.weights import Zeros
 
 __all__ = ["Identity", "export", "find_pipeline", "pipeline_tensors"]
 
 _CODE = {"__init__.py": "package_init.py", "component.py": "component.py"}
+_NOT_THERE = "the head's class has none, and what it was trained for never reads it"
 _LEFT_OUT = "a spaCy pipeline holds the bare model alone; this belongs to a task head"
 
 
@@ -96,8 +98,12 @@ def _read_back(pipeline: Path, source: HfFolder, written: Written) -> None:
     """Compare the tensors on disk with the source's, bit for bit."""
     got, meant = pipeline_tensors(pipeline), map_tensors(source.weights)
     problems = Problems("the pipeline does not hold the weights it was made of", where=pipeline.name)
-    for name in sorted(set(got) ^ set(written.tensors)):
-        problems.add(f"{name} is {'missing' if name in written.tensors else 'not expected'}")
+    expected = {*written.tensors, *written.zeros}
+    for name in sorted(set(got) ^ expected):
+        problems.add(f"{name} is {'missing' if name in expected else 'not expected'}")
+    for name, shape in written.zeros.items():
+        if name in got and (got[name].shape != shape or got[name].any()):
+            problems.add(f"{name} reads back with other values", remedy="check the disk and its free space")
     for name in sorted(set(got) & set(written.tensors)):
         if not _same_bits(got[name], meant[written.tensors[name]]):
             problems.add(f"{name} reads back with other values", remedy="check the disk and its free space")
@@ -118,7 +124,11 @@ def _proof(source: HfFolder, identity: Identity, written: Written) -> Proof:
     return replace(
         base,
         to="spacy",
-        tensors=tuple(replace(lines[stored], target=name) for name, stored in written.tensors.items()),
+        tensors=(
+            *(replace(lines[stored], target=name) for name, stored in written.tensors.items()),
+            *(_zeros(name, shape) for name, shape in written.zeros.items()),
+        ),
+        assumptions=(*base.assumptions, *(f"{name} is written as zeros: {_NOT_THERE}" for name in written.zeros)),
         dropped=(*base.dropped, *(Dropped(line.source, f"{_LEFT_OUT}: {line.target}") for line in left_out)),
         tied=(),
         notes={
@@ -129,6 +139,11 @@ def _proof(source: HfFolder, identity: Identity, written: Written) -> Proof:
         },
         parity=parity.__version__,
     )
+
+
+def _zeros(name: str, shape: tuple[int, ...]) -> TensorProof:
+    digest = sha256_array(np.zeros(shape, np.float32))
+    return TensorProof(name, name, Zeros().name, shape, shape, "float32", "float32", digest, digest)
 
 
 def _located(proof: Proof, folder: Path, files: list[Path]) -> Proof:

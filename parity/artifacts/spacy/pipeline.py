@@ -25,6 +25,8 @@ class Written:
 
     tensors: Mapping[str, str]
     """The pipeline's own name of each tensor, and the name it has in `model.safetensors`."""
+    zeros: Mapping[str, tuple[int, ...]]
+    """What only the bare model has, by its own name: written as zeros."""
     left_out: tuple[str, ...]
     """Names in `model.safetensors` of what is not part of the bare model."""
     window: int
@@ -68,10 +70,10 @@ def write_pipeline(source: HfFolder, folder: Path, identity: Identity, tokenizer
     tokenizer = _tokenizer(source.folder, source.config.positions)
     with torch.device("meta"):  # names and shapes; nothing is allocated or drawn at random
         model = AutoModel.from_config(config)
-    names = _encoder_names(source, model)
+    names, zeros = _encoder_names(source, model)
     window = source.config.positions - tokenizer.num_special_tokens_to_add()
     left_out = tuple(sorted(set(source.specs) - set(names.values())))
-    written = Written(tensors=names, left_out=left_out, window=window, overlap=window // 4)
+    written = Written(tensors=names, zeros=zeros, left_out=left_out, window=window, overlap=window // 4)
     pipe = nlp.add_pipe(TRANSFORMER, config={"model": {"name": identity.package, **_STOCK}})
     vocab_file = getattr(tokenizer, "vocab_file", None)
     contents = Path(vocab_file).read_bytes() if vocab_file else None
@@ -81,7 +83,8 @@ def write_pipeline(source: HfFolder, folder: Path, identity: Identity, tokenizer
     nlp.vocab.reset_vectors(width=config.hidden_size)
     nlp.to_disk(folder)
     stored = load_file(source.weights)
-    put_weights(folder, {name: stored[old] for name, old in names.items()})
+    filled = {name: torch.zeros(shape) for name, shape in zeros.items()}
+    put_weights(folder, {name: filled[name] if name in filled else stored[names[name]] for name in model.state_dict()})
     _name_own_functions(folder, identity, written, config.hidden_size)
     shutil.copyfile(source.folder / "tokenizer.json", tokenizer_json)
     return written
@@ -127,15 +130,21 @@ def _tokenizer(source: Path, positions: int) -> Any:
     return tokenizer
 
 
-def _encoder_names(source: HfFolder, model: Any) -> dict[str, str]:
-    """The model class's own name of each tensor, and its name in `model.safetensors`; refuses what does not fit."""
+def _encoder_names(source: HfFolder, model: Any) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+    """The model class's own name of each tensor, and its name in `model.safetensors`; refuses what does not fit.
+
+    Also the shapes of those that the bare class has and the head's class has not (a pooler): spacy-transformers makes
+    the bare one, and what it lacked would be random.
+    """
     expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     prefix = f"{model.base_model_prefix}."
     if not any(name.startswith(prefix) for name in source.specs):
         prefix = ""  # written by the bare model's own class
     names = {name.removeprefix(prefix): name for name in source.specs if name.startswith(prefix)}
     problems = Problems("the weights do not fit config.json", where=source.weights)
-    for name in sorted(set(names) ^ set(expected)):
+    unused = source.family.unused_by_class(source.head)
+    absent = {name for name in set(expected) - set(names) if f"{prefix}{name}" in unused}
+    for name in sorted((set(names) ^ set(expected)) - absent):
         problems.add(f"{prefix}{name} is {'missing' if name in expected else 'not part of the model'}")
     for name in sorted(set(names) & set(expected)):
         spec = source.specs[names[name]]
@@ -143,7 +152,8 @@ def _encoder_names(source: HfFolder, model: Any) -> dict[str, str]:
             got = f"{spec.dtype} {list(spec.shape)}"
             problems.add(f"{prefix}{name}", got=got, expected=f"float32 {expected[name]}")
     problems.raise_if_any()
-    return {name: names[name] for name in expected}
+    zeros = {name: tuple(expected[name]) for name in expected if name in absent}
+    return {name: names[name] for name in expected if name not in absent}, zeros
 
 
 def _name_own_functions(folder: Path, identity: Identity, written: Written, width: int) -> None:
