@@ -48,8 +48,9 @@ class Original:
 
     @cached_property
     def hidden(self) -> tuple[str, ...]:
-        """The list of hidden states, embeddings first."""
-        return tuple(tap.name for tap in self.family.taps(self.config, self.head) if tap.station == "hidden")
+        """The list of hidden states, embeddings first; memories and a second stream are lists of their own."""
+        taps = self.family.taps(self.config, self.head)
+        return tuple(tap.name for tap in taps if tap.station == "hidden" and tap.axes == taps[0].axes)
 
     def axes_of(self, tap: str, shape: tuple[int, ...], inputs: Mapping[str, Array]) -> str:
         """The spelling of one tap, guessed for stages that are no taps."""
