@@ -140,7 +140,10 @@ def taps(config: Config, head: Head) -> tuple[Tap, ...]:
     for i in range(config.layers):
         if numbers(config).mem_len:
             found.append(Tap(f"mems.{i}", "BMC", "hidden"))
-        found += [Tap(f"layer.{i}", "BTC", "hidden"), Tap(f"query.{i}", "BQC", "hidden")]
+        found.append(Tap(f"layer.{i}", "BTC", "hidden"))
+        # Fine-tuning has one stream, and its checkpoints lack what the second begins with.
+        if task(head.name).kind in ("lm", "none"):
+            found.append(Tap(f"query.{i}", "BQC", "hidden"))
     if is_summed(head):
         found.append(Tap("summary", "BC", "head"))
     return (*found, *(Tap(name, _AXES[name], "head") for name in head.taps))

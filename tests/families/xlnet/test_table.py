@@ -170,3 +170,9 @@ def test_what_no_graph_can_have_is_a_declared_skip(head: str, flags: dict[str, b
     assert all(said in refused[kind] for kind in ("openvino", "onnx"))
     assert not {"pytorch", "tensorflow", "spacy", "torch:eager"} & refused.keys()
     assert not {"openvino", "onnx"} & XLNET.refused(read(CONFIG), named("lm")).keys()
+
+
+@HEADS
+def test_only_what_pretraining_left_has_a_second_stream(name: str) -> None:
+    shown = {tap.name for tap in XLNET.taps(read(CONFIG), named(name))}
+    assert ("query.0" in shown) == (name in ("lm", "none"))
