@@ -45,7 +45,7 @@ def _fewer(batches: list[TraceBatch], layout: Layout) -> list[TraceBatch]:
 
 
 def _nan(x: Array) -> Array:
-    x[0, 0, 0] = np.nan
+    x[:, x.shape[1] // 2, 0] = np.nan  # the longest row is no padding there, whichever side is padded
     return x
 
 
@@ -76,7 +76,7 @@ FAULTS = (
     _red("S-01", "missing tap", "a tap is not in the trace", _without(_TAP)),
     _red("S-02", "surplus batch", "a batch nobody asked for", Trace(_surplus), place=""),
     _red("S-02", "missing batch", "the last batch is missing", Trace(_fewer), place=""),
-    _red("S-03", "NaN", "one value is NaN", _on(_TAP, _nan)),
+    _red("S-03", "NaN", "one position is NaN", _on(_TAP, _nan)),
     _red("S-04", "equal NaN", "and the same one in the source's run", replace(_on(_TAP, _nan), source_too=True)),
     _red("S-05", "shape", "the last position is missing", _on(_TAP, lambda x: x[:, :-1])),
     _red("S-05", "dtype", "float64 under a float32 claim", _on(_TAP, lambda x: x.astype(np.float64))),

@@ -26,6 +26,11 @@ FAULTS = (
         what="the memory is turned by one position", inject=Runtime("states-late"),
     ),
     Fault(
+        id="R-11", variant="half", verdict="refused", place="dtype",
+        what="the model silently became float16: its second stream meets float32",
+        inject=Runtime(settings={"dtype": "float16"}),
+    ),
+    Fault(
         id="U-01", variant="left on", place="mems.0",
         what="dropout is left on", inject=Runtime("dropout"),
     ),
