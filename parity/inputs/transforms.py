@@ -1,7 +1,8 @@
 """Other ways to feed the same rows: what a sound runtime answers at the real positions must not change by them.
 
 Each transform takes a batch apart into one or several others and remembers which row of the original each of their
-rows is. Only padding is ever added, and only on the right, so a real position keeps its number.
+rows is. Only padding is ever added, on the side where the source pads: on the right a real position keeps its number,
+on the left (XLNet, whose heads read a row's last position) it moves by what was added.
 """
 
 from __future__ import annotations
@@ -33,14 +34,18 @@ class Piece:
 Transform: TypeAlias = Callable[[Batch], tuple[Piece, ...]]
 
 
-def padded(batch: Batch, *, pad: int = 0, more: int = PADDING) -> tuple[Piece, ...]:
-    """Every row `more` columns longer on the right, masked, with the id `pad`."""
+def padded(
+    batch: Batch, *, pad: int = 0, more: int = PADDING, left: bool = False, padding_type: int = 0
+) -> tuple[Piece, ...]:
+    """Every row `more` columns longer, on the right unless `left`, masked, with the id `pad` and that token type."""
+    fill = {"input_ids": pad, "token_type_ids": padding_type}
+    width = ((0, 0), (more, 0) if left else (0, more))
     arrays = {
-        name: np.pad(array, ((0, 0), (0, more)), constant_values=pad if name == "input_ids" else 0)
-        if name in _ALONG_TOKENS
-        else array
+        name: np.pad(array, width, constant_values=fill.get(name, 0)) if name in _ALONG_TOKENS else array
         for name, array in batch.arrays.items()
     }
+    if left:
+        arrays["logit_positions"] = arrays["logit_positions"] + np.int32(more)
     return (Piece(replace(batch, name=f"{batch.name} padded", arrays=arrays), tuple(range(_rows(batch)))),)
 
 
@@ -59,7 +64,9 @@ def unchanged(batch: Batch) -> tuple[Piece, ...]:
     return (_piece(batch, tuple(range(_rows(batch))), "again"),)
 
 
-def restored(axes: str, pieces: Sequence[Piece], answers: Sequence[Array], shape: tuple[int, ...]) -> Array:
+def restored(
+    axes: str, pieces: Sequence[Piece], answers: Sequence[Array], shape: tuple[int, ...], *, left: bool = False
+) -> Array:
     """What was answered to the pieces, in the original's order of rows and without what padding was added.
 
     Args:
@@ -67,6 +74,7 @@ def restored(axes: str, pieces: Sequence[Piece], answers: Sequence[Array], shape
         pieces: of one batch.
         answers: one array per piece.
         shape: of the tap on the original.
+        left: what padding was added is on the left.
 
     Returns:
         An array of that shape.
@@ -88,7 +96,10 @@ def restored(axes: str, pieces: Sequence[Piece], answers: Sequence[Array], shape
                 "an answer for another number of tokens", got=list(array.shape), expected=f"{fed} tokens"
             )
     joined = np.concatenate(answers)[np.argsort(rows)]
-    kept = tuple(slice(length if letter == "T" else None) for letter, length in zip(axes, shape, strict=False))
+    kept = tuple(
+        (slice(-length, None) if left else slice(length)) if letter == "T" else slice(None)
+        for letter, length in zip(axes, shape, strict=False)
+    )
     found: Array = joined[kept]
     if len(axes) != len(shape) or found.shape != shape:
         raise BrokenParity(

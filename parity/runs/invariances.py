@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -93,8 +92,9 @@ class Invariances:
             start = 1 + sum(len(plan[one]) for one in list(plan)[: list(plan).index(name)])
             pieces, usual = plan[name], first
             answers = [self._answered(other, start + at, piece.batch) for at, piece in enumerate(pieces)]
+        left = family(self._model.outline.family).feeds.left
         return {
-            tap.name: [_pair(batch, tap, usual, pieces, answers, floor)]
+            tap.name: [_pair(batch, tap, usual, pieces, answers, floor, left=left)]
             for tap in self._stations()
             if tap.name not in other.unavailable and exists(tap.name, batch.arrays)
         }
@@ -118,9 +118,11 @@ class Invariances:
 
     def _plan(self, row: Runtime, batch: Batch) -> dict[str, tuple[Piece, ...]]:
         asked = invariances(row)
-        pad = self._model.tokenizer.pad
+        pad, feeds = self._model.tokenizer.pad, family(self._model.outline.family).feeds
         return {
-            name: partial(padded, pad=pad)(batch) if make is padded else make(batch)
+            name: padded(batch, pad=pad, left=feeds.left, padding_type=feeds.padding_type)
+            if make is padded
+            else make(batch)
             for name, make in _TRANSFORMS.items()
             if name in asked and not self._why_not(name, batch)
         }
@@ -165,10 +167,17 @@ def _answer(trace: TraceBatch, batch: Batch) -> TraceBatch:
 
 
 def _pair(
-    batch: Batch, tap: Tap, usual: TraceBatch, pieces: Sequence[Piece], answers: Sequence[TraceBatch], floor: TraceBatch
+    batch: Batch,
+    tap: Tap,
+    usual: TraceBatch,
+    pieces: Sequence[Piece],
+    answers: Sequence[TraceBatch],
+    floor: TraceBatch,
+    *,
+    left: bool,
 ) -> Pair:
     theirs: Array = usual.taps[tap.name]
-    other = restored(tap.axes, pieces, [answer.taps[tap.name] for answer in answers], theirs.shape)
+    other = restored(tap.axes, pieces, [answer.taps[tap.name] for answer in answers], theirs.shape, left=left)
     return Pair(batch.name, theirs, other, floors.read(floor, tap.name, "accumulated"))
 
 

@@ -84,3 +84,15 @@ def test_answers_that_do_not_fit_are_refused() -> None:
         restored("BTC", padded(batch), [np.zeros((2, 3, 4))], (2, 3, 4))
     with pytest.raises(BrokenParity, match="another shape"):
         restored("BTC", pieces, [one[..., :2], one[..., :2]], (2, 3, 4))
+
+
+@given(batches(), st.sampled_from(("BTC", "BQC")), st.integers(1, 9))
+def test_padding_on_the_left_is_put_back_too(batch: Batch, axes: str, more: int) -> None:
+    usual = runtime(batch.arrays, axes)
+    (piece,) = padded(batch, pad=5, more=more, left=True, padding_type=4)
+    arrays = piece.batch.arrays
+    assert (arrays["input_ids"][:, :more] == 5).all()
+    assert (arrays["token_type_ids"][:, :more] == 4).all()
+    assert not arrays["attention_mask"][:, :more].any()
+    answers = [runtime(arrays, axes)]
+    np.testing.assert_array_equal(restored(axes, [piece], answers, usual.shape, left=True), usual)

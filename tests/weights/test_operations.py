@@ -32,7 +32,9 @@ def test_rows_of_a_stack_are_taken_and_named_so_that_they_lead_back() -> None:
     assert {row.inverse().shape((2, 2)) for row in rows} == {(3, 2, 2)}
 
 
-@pytest.mark.parametrize(("taken", "shape"), [(Row(0, 3), (2, 2)), (Row(0, 3), (3,)), (Squeeze(), (2, 3)), (Squeeze(), ())])
+@pytest.mark.parametrize(
+    ("taken", "shape"), [(Row(0, 3), (2, 2)), (Row(0, 3), (3,)), (Squeeze(), (2, 3)), (Squeeze(), ())]
+)
 def test_a_shape_that_an_operation_does_not_fit_is_refused(taken: Row | Squeeze, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="cannot"):
         taken.shape(shape)
