@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from parity.artifacts.tokenizers import copy_vocabulary
 from parity.checkpoints import WRITERS
 from parity.errors import Problems
 from parity.tensorfile import Array, TensorSpec
-from parity.weights import Drop, Move, Zeros, operation, plan
+from parity.weights import Drop, Move, Table, Zeros, operation, plan
 
 
 def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
@@ -44,10 +44,10 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
     problems = Problems("weights that are no numbers", where=hf.weights)
     dtypes = {name: spec.dtype for name, spec in hf.specs.items()}
     # A checkpoint with names of its own (--map) returns under the published ones.
-    published = {rule.target: rule.source for rule in table.expanded()}
+    published = _published(table)
     # Widened weights go back to what they were; trained further they would lose by it.
     widened = [line for line in origin.values() if _widened(line) and hf.holds(line)]
-    narrow = {published.get(line.target, line.source): line.source_dtype for line in widened}
+    narrow = {published(line): line.source_dtype for line in widened}
     wide = {move.target: target_dtype(dtypes[move.source]) for move in planned.moves}
     proofs: list[TensorProof] = []
 
@@ -70,8 +70,8 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
         copy_vocabulary(hf.family.tokenizer, pytorch, folder)
     made = {line.target: line.target_sha256 for line in proofs}
     kept = [line for line in (hf.proof.tensors if hf.proof else ()) if line not in put_in]
-    before = {published.get(line.target, line.source): line.source_sha256 for line in kept}
-    renamed = any(line.source != published.get(line.target, line.source) for line in kept)
+    before = {published(line): line.source_sha256 for line in kept}
+    renamed = any(line.source != published(line) for line in kept)
     changed = [name for name in sorted(made | before) if made.get(name) != before.get(name)]
     data = f"{prefix}.data-00000-of-00001"
     base = hf.as_proof()
@@ -87,6 +87,19 @@ def derive(pytorch: Path, folder: Path, *, tokenizer: bool = True) -> Proof:
     )
     proof.write(folder)
     return proof
+
+
+def _published(table: Table) -> Callable[[TensorProof], str]:
+    """What the original calls a proof's source tensor: of a target made of several parts, every part has its own."""
+    sources: dict[str, list[str]] = {}
+    for rule in table.expanded():
+        sources.setdefault(rule.target, []).append(rule.source)
+
+    def name(line: TensorProof) -> str:
+        known = sources.get(line.target, [])
+        return known[0] if len(known) == 1 else line.source
+
+    return name
 
 
 def _tied(hf: HfFolder, tied: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parity.artifacts.source import Choices, understand
 from parity.checkpoints import open_checkpoint
 from parity.errors import ParityError
 from parity.families import detect
 from parity.inputs.corpora import sentences
 from parity.inputs.wordpiece import Tokenizer, check_vocab, guess_casing, read_vocab
-from parity.models import Scale, build_stand_in, card, card_names, standin
+from parity.models import Scale, Source, build_stand_in, card, card_names, resolve, standin
 from parity.models.standin import blueprint, digest
 
+BERTS = tuple(name for name in card_names() if card(name).family == "bert")
+OTHERS = tuple(name for name in card_names() if name not in BERTS)
 SLOTS = ("AdamWeightDecayOptimizer", "AdamWeightDecayOptimizer_1")
 
 
@@ -31,7 +34,7 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("name", card_names())
+@pytest.mark.parametrize("name", BERTS)
 def test_vocabulary_is_the_cards_in_small(built: Path, name: str) -> None:
     of = card(name)
     vocab = read_vocab(built / name / "vocab.txt")
@@ -43,7 +46,26 @@ def test_vocabulary_is_the_cards_in_small(built: Path, name: str) -> None:
     assert (guessed.lower_case, guessed.strip_accents) == (of.casing.lower_case, of.casing.strip_accents)
 
 
-@pytest.mark.parametrize("name", card_names())
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_architectures_stand_in_whole_and_read_every_sentence(built: Path, name: str) -> None:
+    of, plan = card(name), blueprint(card(name), "tiny")
+    found = understand(resolve_stand_in(built / name, of.family), Choices())
+    with found.checkpoint as checkpoint:
+        assert {variable.name for variable in plan.variables} <= set(checkpoint.entries)
+        assert all(np.isfinite(checkpoint.read(entry)).all() for entry in checkpoint.entries)
+    assert found.config == plan.config
+    assert found.rules is not None
+    assert len(found.rules.vocab.tokens) == plan.config.vocab_size
+    ids = {one for text in sentences() for one in found.rules.ids(text)}
+    assert len(ids) > 60, "the vocabulary is not made from the corpora"
+    assert max(ids) < plan.config.vocab_size
+
+
+def resolve_stand_in(folder: Path, family: str) -> Source:
+    return resolve(str(folder), family=family)
+
+
+@pytest.mark.parametrize("name", BERTS)
 def test_corpora_need_no_unknown_token_and_some_pieces(built: Path, name: str) -> None:
     casing = card(name).casing
     vocab = read_vocab(built / name / "vocab.txt")
@@ -60,7 +82,7 @@ def test_danish_keeps_its_letters(built: Path) -> None:
     assert "Å" not in tokens
 
 
-@pytest.mark.parametrize("name", card_names())
+@pytest.mark.parametrize("name", BERTS)
 def test_checkpoint_holds_the_published_head(built: Path, name: str) -> None:
     of, plan = card(name), blueprint(card(name), "tiny")
     with open_checkpoint(built / name) as checkpoint:
