@@ -5,57 +5,30 @@ Everything that can be wrong with a source is found here, before a byte is writt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from parity.artifacts.choices import Choices, overrides, read_json
+from parity.artifacts.deciding import activation_of, assumptions_of, inferred_of, rules_of
 from parity.artifacts.proof import FILE, Proof, read_proof
 from parity.artifacts.stream import target_dtype
 from parity.checkpoints import Checkpoint, open_checkpoint
-from parity.checkpoints.objects import FORMAT as OBJECTS
 from parity.errors import ParityError, Problems
 from parity.families import detect, family
 from parity.families.base import Family
-from parity.families.values import Config, Head, gelu_option
-from parity.inputs.tokenizers import Rules, read_rules
-from parity.inputs.wordpiece import (
-    Casing,
-    Tokenizer,
-    Vocabulary,
-    check_vocab,
-    guess_casing,
-    of_casing,
-    read_vocab,
-)
+from parity.families.values import Config, Head
+from parity.inputs.tokenizers import Rules
 from parity.tensorfile import Array
 from parity.weights import Move, Plan, Table, Zeros, plan
 
 if TYPE_CHECKING:
     from parity.models import Card, Source
 
-_MAX_CONFIG = 1 << 20
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a user may decide about a source; None leaves it to the card, the checkpoint, or a stated assumption."""
-
-    family: str | None = None
-    head: str | None = None
-    activation: str | None = None
-    lower_case: bool | None = None
-    strip_accents: bool | None = None
-    drop: tuple[str, ...] = ()
-    rename: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
-    tokenizer: bool = True
-    """False: the weights alone are wanted, there is no vocabulary."""
-    said: tuple[str, ...] = ()
-    """What whoever made these choices has to say of them; the proof repeats it among its assumptions."""
+__all__ = ["Choices", "Understood", "read_json", "understand"]
 
 
 @dataclass(frozen=True)
@@ -102,17 +75,11 @@ def understand(source: Source, choices: Choices) -> Understood:
     inferred = architecture.infer(known) if architecture.infer else {}
     # A card's flags stand for a config where none was published.
     said = read_json(source.config) if source.config else dict(source.card.config) if source.card else {}
-    raw = {**inferred, **said, **_overrides(choices.settings)}
+    raw = {**inferred, **said, **overrides(choices.settings)}
     card, config_path = source.card, source.config or checkpoint.prefix
     activation = choices.activation or (card.activation.function if card and card.activation else None)
     written = _written_here(checkpoint.prefix)
-    noted = ""
-    if architecture.name == "bert" and activation is None and raw.get("hidden_act", "gelu") == "gelu":
-        if written is not None:
-            # bert_config.json has one word for both formulas; the proof beside it tells them apart.
-            activation, noted = gelu_option(written.activation), _NOTED.format(gelu_option(written.activation))
-        elif checkpoint.format == OBJECTS:
-            activation, noted = "tanh", _LATER
+    activation, noted = activation_of(architecture, raw, activation, written, checkpoint.format)
     config = architecture.read_config(raw, where=config_path, activation=activation)
     _check_fit(architecture, config, known, config_path, checkpoint.prefix)
     head = _choose_head(architecture, config, known, choices, checkpoint.prefix, card, written)
@@ -120,7 +87,7 @@ def understand(source: Source, choices: Choices) -> Understood:
     planned = plan(table, shapes, where=checkpoint.prefix, rename=choices.rename, drop=choices.drop)
     labels = _check_shapes(architecture, config, head, planned, config_path, checkpoint.prefix)
     _check_dtypes(planned, checkpoint)
-    rules = _rules(architecture, config, source, choices) if choices.tokenizer else None
+    rules = rules_of(architecture, config, source, choices) if choices.tokenizer else None
     return Understood(
         name=source.name,
         checkpoint=checkpoint,
@@ -133,9 +100,9 @@ def understand(source: Source, choices: Choices) -> Understood:
         table=table,
         plan=planned,
         assumptions=(
-            *_assumptions(architecture, raw, activation, choices, card, rules),
+            *assumptions_of(architecture, raw, activation, choices, card, rules),
             *([noted] if noted and activation else ()),
-            *_inferred(inferred, said, choices),
+            *inferred_of(inferred, said, choices),
             *(
                 [f"flags of card {card.name}: none are published beside the weights"]
                 if card and not source.config
@@ -145,38 +112,6 @@ def understand(source: Source, choices: Choices) -> Understood:
             *architecture.notes(config, head),
         ),
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of sane size.
-
-    Raises:
-        ParityError: unreadable, too large, not JSON, or not an object.
-    """
-    remedy = "name the config that was published with the checkpoint (--config FILE)"
-    try:
-        if path.stat().st_size > _MAX_CONFIG:
-            raise ParityError("too large for a config", where=path, got=f"{path.stat().st_size} bytes", remedy=remedy)
-        value = json.loads(path.read_text(encoding="utf-8"))
-        # Half a surrogate pair can be escaped in JSON, but never be written again.
-        json.dumps(value, ensure_ascii=False).encode()
-    except OSError as error:
-        raise ParityError(f"cannot read the config: {error.strerror}", where=path, remedy=remedy) from error
-    except (ValueError, RecursionError) as error:
-        raise ParityError(f"the config is not JSON: {error}", where=path, remedy=remedy) from error
-    if not isinstance(value, dict):
-        raise ParityError("the config is not a JSON object", where=path, got=type(value).__name__, remedy=remedy)
-    return value
-
-
-def _overrides(settings: Mapping[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, text in settings.items():
-        try:
-            values[key] = json.loads(text)
-        except ValueError:
-            values[key] = text
-    return values
 
 
 def _check_fit(
@@ -290,77 +225,8 @@ def _check_dtypes(planned: Plan, checkpoint: Checkpoint) -> None:
     problems.raise_if_any()
 
 
-def _rules(architecture: Family, config: Config, source: Source, choices: Choices) -> Rules:
-    if source.vocab is None:
-        names = " or ".join(" with ".join(together) for together in architecture.vocabulary_names)
-        raise ParityError(f"no vocabulary: no {names}", where=source.checkpoint, remedy="name it with --vocab FILE")
-    if architecture.tokenizer == "wordpiece":
-        card, vocabulary = source.card, read_vocab(source.vocab)
-        check_vocab(vocabulary, config.vocab_size, spare_rows=bool(card and card.spare_rows))
-        return of_casing(vocabulary, _casing(vocabulary, choices, source))
-    if choices.lower_case is not None or choices.strip_accents is not None:
-        option = "--lower-case, --cased, --strip-accents and --keep-accents"
-        raise ParityError(f"{option} are BERT's", got=architecture.name, remedy="leave them out")
-    return read_rules(architecture.tokenizer, source.vocab, size=config.vocab_size)
-
-
-_LATER = (
-    'hidden_act "gelu" is taken as tanh, as in the Model Garden, whose object-based checkpoints are younger than that '
-    "formula; --activation erf for models trained otherwise"
-)
-_NOTED = f'hidden_act "gelu" is taken as {{}}, as {FILE} beside the checkpoint says'
 _NEVER_READ = "the checkpoint lacks it, and what it was trained for never reads it"
 
 
 def _is_zeros(move: Move) -> bool:
     return isinstance(move.operation, Zeros)
-
-
-def _inferred(inferred: Mapping[str, Any], said: Mapping[str, Any], choices: Choices) -> tuple[str, ...]:
-    told = {key: value for key, value in inferred.items() if key not in said and key not in choices.settings}
-    listed = ", ".join(f"{key} = {json.dumps(value)}" for key, value in sorted(told.items()))
-    return (f"read off the tensors: {listed}",) if told else ()
-
-
-def _casing(vocabulary: Vocabulary, choices: Choices, source: Source) -> Casing:
-    card = source.card
-    found = guess_casing(vocabulary)
-    if card is not None and card.casing is not None:
-        found = Casing(card.casing.lower_case, card.casing.strip_accents, f"card {card.name}")
-    elif source.casing is not None:
-        found = Casing(*source.casing, "the directory's tokenizer_config.json")
-    if choices.lower_case is not None:
-        # The original couples the two; --keep-accents uncouples them.
-        found = Casing(choices.lower_case, choices.lower_case, "option")
-    if choices.strip_accents is not None:
-        found = replace(found, strip_accents=choices.strip_accents, evidence=f"{found.evidence}, option for accents")
-    return found
-
-
-def _assumptions(
-    architecture: Family,
-    raw: Mapping[str, Any],
-    activation: str | None,
-    choices: Choices,
-    card: Card | None,
-    rules: Rules | None,
-) -> tuple[str, ...]:
-    said = list(choices.said)
-    if card is not None and card.activation and choices.activation is None and card.activation.certainty == "assumed":
-        said.append(f"gelu taken as {card.activation.function}: {card.activation.reason}")
-    if architecture.name == "bert" and activation is None and raw.get("hidden_act", "gelu") == "gelu":
-        said.append(
-            'hidden_act "gelu" is taken as erf, as in the original code until 2019-02-07; '
-            "--activation tanh for models trained with later code"
-        )
-    if card is None and choices.lower_case is None and isinstance(rules, Tokenizer):
-        said.append(
-            f"casing read off the vocabulary: {'lower-case' if rules.lower_case else 'cased'}, "
-            f"accents {'stripped' if rules.strip_accents else 'kept'} ({rules.evidence}); "
-            "--lower-case, --cased, --strip-accents or --keep-accents decide by hand"
-        )
-    said += [f"{key} overridden by --set to {value}" for key, value in sorted(choices.settings.items())]
-    unread = architecture.unread_keys(raw)
-    if unread:
-        said.append(f"config keys without effect in the original code: {', '.join(unread)}")
-    return tuple(said)
