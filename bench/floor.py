@@ -32,7 +32,7 @@ from parity.backends.job import Job
 from parity.backends.reference import open_reference
 from parity.backends.scheduler import Scheduler
 from parity.inputs.batch import as_trace
-from parity.inputs.wordpiece import Tokenizer
+from parity.inputs.tokenizers import Rules
 from parity.measure.floor import KINDS, Floor, Kind, names, pool, read
 from parity.measure.judgement import Judgement, judge
 from parity.measure.limits import Groups
@@ -107,9 +107,8 @@ def main() -> None:
         understood = understand(source, Choices())
         understood.checkpoint.close()
         config, head, family = understood.config, understood.head, understood.family
-        casing = understood.casing
-        vocabulary = Tokenizer(understood.vocabulary, lower_case=casing.lower_case, strip_accents=casing.strip_accents)
-        fed = batches(source, config.positions, config.token_types, vocabulary, quick=asked.quick)
+        assert understood.rules is not None
+        fed = batches(source, config.positions, config.token_types, understood.rules, quick=asked.quick)
         for number, batch in enumerate(fed):
             write_batch(batch_path(scratch / "inputs" / "plain", number), as_trace(batch))
         where = {"checkpoint": str(source.checkpoint), "config": str(source.config)}
