@@ -32,7 +32,6 @@ from parity.backends.job import Job
 from parity.backends.reference import open_reference
 from parity.backends.scheduler import Scheduler
 from parity.inputs.batch import as_trace
-from parity.inputs.tokenizers import Rules
 from parity.measure.floor import KINDS, Floor, Kind, names, pool, read
 from parity.measure.judgement import Judgement, judge
 from parity.measure.limits import Groups
