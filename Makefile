@@ -42,6 +42,7 @@ test-all-only: $(READY)
 	$(BIN)/python -m pytest -q suites/ $(FAMILIES) --scale tiny -n $(JOBS) --dist loadgroup
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/slow
 	$(BIN)/parity faults rubert --scale tiny --sound 60
+	$(BIN)/parity faults gpt2 --scale tiny --sound 20
 
 bench: $(READY)
 	$(BIN)/python bench/convert.py
