@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.errors import MissingRuntime, ParityError, Problems
-from parity.tensorfile import Array, TensorSpec, map_tensors, numpy_dtype, read_specs
+from parity.tensorfile import Array, TensorSpec, map_tensors, read_specs
 
 LAYOUTS = (
     "model.safetensors",
@@ -118,11 +118,6 @@ def _bin_specs(path: Path) -> dict[str, TensorSpec]:
 
 
 def _array(tensor: Any) -> Array:
-    import torch
+    from parity.torch.weights import to_numpy
 
-    plain = tensor.detach().contiguous()
-    if plain.dtype is torch.bfloat16:
-        bits: Array = plain.view(torch.uint16).numpy()
-        return bits.view(numpy_dtype("bfloat16"))
-    array: Array = plain.numpy()
-    return array
+    return to_numpy(tensor)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from parity.artifacts.hf_folder import is_hf_folder, read_hf_folder
 from parity.artifacts.proof import FILE, read_proof
 from parity.artifacts.tensorflow import derive
+from parity.checkpoints import file_digest
 from parity.errors import ParityError
 from parity.models import Source, resolve
 from parity.models.cache import build_once, cache_limit, cache_root, evict, expanded
@@ -49,16 +50,16 @@ def resolve_model(
         if given:
             raise ParityError(f"{option} is for checkpoints: a Hugging Face directory says it itself", where=folder)
     held = cache_root() / "sources" / f"{slug(folder, folder)}-{_digest(folder, tokenizer=tokenizer)[:16]}"
-    build_once(held, lambda empty: _fill(folder, empty, tokenizer=tokenizer))
+
+    def fill(empty: Path) -> None:
+        derive(folder, empty, tokenizer=tokenizer)
+
+    build_once(held, fill)
     evict(cache_root(), cache_limit())
     architecture = read_hf_folder(folder).family
     found = resolve(str(held / architecture.prefix), vocab=vocab, family=architecture.name, tokenizer=tokenizer)
     note = "" if scale == "full" else f"--scale {scale} is for stand-ins; this directory is taken as it is"
     return replace(found, name=slug(folder, folder), note=note, casing=_casing(folder), origin=folder)
-
-
-def _fill(folder: Path, empty: Path, *, tokenizer: bool) -> None:
-    derive(folder, empty, tokenizer=tokenizer)
 
 
 def _digest(folder: Path, *, tokenizer: bool) -> str:
@@ -68,8 +69,7 @@ def _digest(folder: Path, *, tokenizer: bool) -> str:
         path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix in (".json", ".txt", ".model")
     )
     for path in dict.fromkeys([*hf.files, *beside]):
-        with path.open("rb") as file:
-            total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+        total.update(path.name.encode() + file_digest(path))
     return total.hexdigest()
 
 

@@ -22,8 +22,8 @@ from parity.backends.job import Job, check_settings
 from parity.backends.torch_taps import Station, calling, stations
 from parity.errors import ParityError, Problems
 from parity.families import family
-from parity.tensorfile import Array, numpy_dtype
-from parity.torch.weights import read_json
+from parity.tensorfile import Array
+from parity.torch.weights import read_json, to_numpy
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 _PRECISIONS = {"bf16": "bfloat16", "f16": "float16", "autocast": "float32", "int8": "float32"}
@@ -103,7 +103,7 @@ class Torch:
                 found[tap] = calling(self._family).answer(tap, answer, station.index, fed)
         found = {tap: _arranged(value, self._stations[tap]) for tap, value in found.items() if value is not None}
         shown = {tap: found.get(tap) for tap in self._taps if tap in self._stations}
-        return {tap: _to_numpy(value) for tap, value in shown.items() if value is not None}
+        return {tap: to_numpy(value) for tap, value in shown.items() if value is not None}
 
     def _tensor(self, array: Array) -> Any:
         whole = array.dtype.kind in "iub"
@@ -209,12 +209,3 @@ def _gather(positions: Any, _module: Any, arguments: tuple[Any, ...]) -> tuple[A
         return None
     rows = torch.arange(len(positions))[:, None]
     return (arguments[0][rows, positions], *arguments[1:])
-
-
-def _to_numpy(tensor: Any) -> Array:
-    plain = tensor.detach().contiguous()
-    if plain.dtype is torch.bfloat16:
-        bits: Array = plain.view(torch.uint16).numpy()
-        return bits.view(numpy_dtype("bfloat16"))
-    array: Array = plain.numpy()
-    return array

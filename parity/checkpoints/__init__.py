@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from parity.checkpoints.checkpoint import Checkpoint, TensorEntry
-from parity.checkpoints.fingerprint import fingerprint
+from parity.checkpoints.fingerprint import file_digest, fingerprint
 from parity.checkpoints.openai_write import write_openai
 from parity.checkpoints.opening import open_checkpoint
 from parity.checkpoints.sniff import KINDS, sniff
@@ -23,6 +23,7 @@ __all__ = [
     "WRITERS",
     "Checkpoint",
     "TensorEntry",
+    "file_digest",
     "fingerprint",
     "open_checkpoint",
     "sniff",

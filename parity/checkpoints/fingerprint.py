@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
+from pathlib import Path
 
 from parity.checkpoints.bundle import FORMAT
 from parity.checkpoints.checkpoint import Checkpoint
@@ -19,9 +21,24 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     files = checkpoint.files[:1] if checkpoint.format == FORMAT else checkpoint.files
     total = hashlib.sha256()
     for path in files:
-        try:
-            with path.open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise unreadable(path, error) from error
+        total.update(file_digest(path))
     return total.hexdigest()
+
+
+def file_digest(path: Path) -> bytes:
+    """SHA-256 of a file's bytes. A run asks for it again and again: a file that has not changed is read once.
+
+    Raises:
+        ParityError: it cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, *_state: int) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -5,6 +5,7 @@ Weights need no list: which tensors may be transposed, swapped or dropped follow
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -99,3 +100,40 @@ class Suspects:
     """The table that is looked up by token id."""
     ids: str = "input_ids"
     """The input it is looked up with."""
+
+
+GELU_ERF = ConfigSuspect("activation", "the activation is GELU with erf", {"activation": "gelu_erf"})
+GELU_TANH = ConfigSuspect("activation", "the activation is GELU by the tanh formula", {"activation": "gelu_tanh"})
+QUICK_GELU = ConfigSuspect(
+    "activation",
+    "the activation is x * sigmoid(1.702 x)",
+    {"activation": "gelu_erf"},
+    erf_slope=1.702 / math.sqrt(2.0),
+)
+SILU = ConfigSuspect(
+    "activation", "the activation is x * sigmoid(x)", {"activation": "gelu_erf"}, erf_slope=1.0 / math.sqrt(2.0)
+)
+RELU = ConfigSuspect("activation", "the activation is ReLU", {"activation": "relu"})
+TANH = ConfigSuspect("activation", "the activation is tanh", {"activation": "tanh"})
+LINEAR = ConfigSuspect("activation", "there is no activation", {"activation": "linear"})
+
+EPSILON = FittedSuspect(
+    "epsilon",
+    "LayerNorm{where} uses epsilon {value} +- {error}, not {usual}",
+    "epsilon",
+    step=1e-7,
+    least=1e-30,
+    vague="LayerNorm{where} uses another epsilon than {usual} (its value is not identifiable)",
+    role="gamma",
+)
+
+
+def positions_shifted(table: str) -> TableSuspect:
+    """Positions that are looked up in that table from elsewhere on."""
+    return TableSuspect(
+        "positions-shifted",
+        "positions are counted from {shift} on",
+        table,
+        (1, 2, -1),
+        ", and what lies beyond the table is its outermost row",
+    )

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from parity.errors import ParityError, Problems
-from parity.tensorfile import Array, map_tensors
+from parity.tensorfile import Array, map_tensors, numpy_dtype
 
 SAFETENSORS, BIN = "model.safetensors", "pytorch_model.bin"
 _MAX_CONFIG = 1 << 20
@@ -42,6 +42,16 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ParityError("the config is not a JSON object", where=path, got=type(value).__name__)
     return value
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """A tensor as an array of the same dtype, bfloat16 included."""
+    plain = tensor.detach().contiguous()
+    if plain.dtype is torch.bfloat16:
+        bits: Array = plain.view(torch.uint16).numpy()
+        return bits.view(numpy_dtype("bfloat16"))
+    array: Array = plain.numpy()
+    return array
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:

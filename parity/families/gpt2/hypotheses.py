@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from parity.families.suspects import (
-    ConfigSuspect,
-    FittedSuspect,
+    EPSILON,
+    GELU_ERF,
+    GELU_TANH,
+    LINEAR,
+    QUICK_GELU,
+    RELU,
+    SILU,
+    TANH,
     FusedSuspect,
     InputSuspect,
     Suspects,
-    TableSuspect,
+    positions_shifted,
 )
 from parity.tensorfile import Array
 
@@ -31,45 +36,9 @@ SUSPECTS = Suspects(
         InputSuspect("past-ignored", "what came before (past) is ignored", _nothing_past),
         InputSuspect("past-zero", "what came before (past) is zeros", _zeros_past),
     ),
-    configs=(
-        ConfigSuspect("activation", "the activation is GELU with erf", {"activation": "gelu_erf"}),
-        ConfigSuspect("activation", "the activation is GELU by the tanh formula", {"activation": "gelu_tanh"}),
-        ConfigSuspect(
-            "activation",
-            "the activation is x * sigmoid(1.702 x)",
-            {"activation": "gelu_erf"},
-            erf_slope=1.702 / math.sqrt(2.0),
-        ),
-        ConfigSuspect(
-            "activation",
-            "the activation is x * sigmoid(x)",
-            {"activation": "gelu_erf"},
-            erf_slope=1.0 / math.sqrt(2.0),
-        ),
-        ConfigSuspect("activation", "the activation is ReLU", {"activation": "relu"}),
-        ConfigSuspect("activation", "the activation is tanh", {"activation": "tanh"}),
-        ConfigSuspect("activation", "there is no activation", {"activation": "linear"}),
-    ),
-    fitted=(
-        FittedSuspect(
-            "epsilon",
-            "LayerNorm{where} uses epsilon {value} +- {error}, not {usual}",
-            "epsilon",
-            step=1e-7,
-            least=1e-30,
-            vague="LayerNorm{where} uses another epsilon than {usual} (its value is not identifiable)",
-            role="gamma",
-        ),
-    ),
-    tables=(
-        TableSuspect(
-            "positions-shifted",
-            "positions are counted from {shift} on",
-            "model/wpe",
-            (1, 2, -1),
-            ", and what lies beyond the table is its outermost row",
-        ),
-    ),
+    configs=(GELU_ERF, GELU_TANH, QUICK_GELU, SILU, RELU, TANH, LINEAR),
+    fitted=(EPSILON,),
+    tables=(positions_shifted("model/wpe"),),
     fused=(FusedSuspect("attn/c_attn", ("query", "key", "value")),),
     vocabulary="model/wte",
 )

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import math
+from parity.families.suspects import (
+    EPSILON,
+    GELU_ERF,
+    GELU_TANH,
+    LINEAR,
+    QUICK_GELU,
+    RELU,
+    TANH,
+    ConfigSuspect,
+    FusedSuspect,
+    Suspects,
+    positions_shifted,
+)
 
-from parity.families.suspects import ConfigSuspect, FittedSuspect, FusedSuspect, Suspects, TableSuspect
+_SWISH = ConfigSuspect("activation", "the activation is x * sigmoid(x)", {"activation": "swish"})
 
 SUSPECTS = Suspects(
-    configs=(
-        ConfigSuspect("activation", "the activation is GELU with erf", {"activation": "gelu_erf"}),
-        ConfigSuspect("activation", "the activation is GELU by the tanh formula", {"activation": "gelu_tanh"}),
-        ConfigSuspect(
-            "activation",
-            "the activation is x * sigmoid(1.702 x)",
-            {"activation": "gelu_erf"},
-            erf_slope=1.702 / math.sqrt(2.0),
-        ),
-        ConfigSuspect("activation", "the activation is x * sigmoid(x)", {"activation": "swish"}),
-        ConfigSuspect("activation", "the activation is ReLU", {"activation": "relu"}),
-        ConfigSuspect("activation", "the activation is tanh", {"activation": "tanh"}),
-        ConfigSuspect("activation", "there is no activation", {"activation": "linear"}),
-    ),
-    fitted=(
-        FittedSuspect(
-            "epsilon",
-            "LayerNorm{where} uses epsilon {value} +- {error}, not {usual}",
-            "epsilon",
-            step=1e-7,
-            least=1e-30,
-            vague="LayerNorm{where} uses another epsilon than {usual} (its value is not identifiable)",
-            role="gamma",
-        ),
-    ),
-    tables=(
-        TableSuspect(
-            "positions-shifted",
-            "positions are counted from {shift} on",
-            "positions",
-            (1, 2, -1),
-            ", and what lies beyond the table is its outermost row",
-        ),
-    ),
+    # Its config can say swish, too: that one is tried as it is.
+    configs=(GELU_ERF, GELU_TANH, QUICK_GELU, _SWISH, RELU, TANH, LINEAR),
+    fitted=(EPSILON,),
+    tables=(positions_shifted("positions"),),
     fused=(FusedSuspect("attn/c_attn", ("query", "key", "value")),),
     vocabulary="tokens",
 )

@@ -6,14 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from parity.families.suspects import (
-    ConfigSuspect,
-    FittedSuspect,
-    FusedSuspect,
-    InputSuspect,
-    Suspects,
-    TensorSuspect,
-)
+from parity.families.suspects import EPSILON, ConfigSuspect, FusedSuspect, InputSuspect, Suspects, TensorSuspect
 from parity.families.transfo_xl.heads import SOFTMAX
 from parity.tensorfile import Array
 
@@ -29,17 +22,7 @@ SUSPECTS = Suspects(
         ConfigSuspect("same-length", "every position sees the same length", {"same_length": True}),
         ConfigSuspect("clamp-len", "distances are not clamped", {"clamp_len": -1}),
     ),
-    fitted=(
-        FittedSuspect(
-            "epsilon",
-            "LayerNorm{where} uses epsilon {value} +- {error}, not {usual}",
-            "epsilon",
-            step=1e-7,
-            least=1e-30,
-            vague="LayerNorm{where} uses another epsilon than {usual} (its value is not identifiable)",
-            role="gamma",
-        ),
-    ),
+    fitted=(EPSILON,),
     fused=(FusedSuspect("rel_attn/qkv", ("query", "key", "value")),),
     tensors=(
         TensorSuspect(

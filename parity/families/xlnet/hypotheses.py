@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from parity.families.suspects import ConfigSuspect, FittedSuspect, InputSuspect, Suspects
+from parity.families.suspects import (
+    EPSILON,
+    GELU_ERF,
+    GELU_TANH,
+    QUICK_GELU,
+    RELU,
+    ConfigSuspect,
+    InputSuspect,
+    Suspects,
+)
 from parity.tensorfile import Array
 
 _CLS = 2
@@ -52,28 +60,13 @@ SUSPECTS = Suspects(
         InputSuspect("memory-zero", "the memory is zeros", _zeroed),
     ),
     configs=(
-        ConfigSuspect("activation", "the activation is GELU with erf", {"activation": "gelu_erf"}),
-        ConfigSuspect("activation", "the activation is GELU by the tanh formula", {"activation": "gelu_tanh"}),
-        ConfigSuspect(
-            "activation",
-            "the activation is x * sigmoid(1.702 x)",
-            {"activation": "gelu_erf"},
-            erf_slope=1.702 / math.sqrt(2.0),
-        ),
-        ConfigSuspect("activation", "the activation is ReLU", {"activation": "relu"}),
+        GELU_ERF,
+        GELU_TANH,
+        QUICK_GELU,
+        RELU,
         ConfigSuspect("attention-type", "attention is causal", {"attn_type": "uni"}),
     ),
-    fitted=(
-        FittedSuspect(
-            "epsilon",
-            "LayerNorm{where} uses epsilon {value} +- {error}, not {usual}",
-            "epsilon",
-            step=1e-7,
-            least=1e-30,
-            vague="LayerNorm{where} uses another epsilon than {usual} (its value is not identifiable)",
-            role="gamma",
-        ),
-    ),
+    fitted=(EPSILON,),
     stacked=tuple(f"model/transformer/{name}" for name in ("r_w_bias", "r_r_bias", "r_s_bias", "seg_embed")),
     vocabulary="model/transformer/word_embedding/lookup_table",
 )
