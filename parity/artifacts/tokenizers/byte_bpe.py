@@ -8,7 +8,6 @@ text is no special token to the source, so tokenizer.json adds none, and transfo
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from functools import cache
@@ -17,6 +16,7 @@ from typing import Any
 
 import regex
 
+from parity.artifacts.tokenizers.files import write_files
 from parity.inputs.byte_bpe import END, SUFFIXES, Tokenizer
 
 FILES = ("encoder.json", "vocab.bpe")
@@ -36,13 +36,7 @@ def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
         for path, name in zip((rules.vocab.path, rules.merges), names, strict=True):
             shutil.copyfile(path, folder / name)
     special = {"bos_token": END, "eos_token": END, "unk_token": END} if END in rules.vocab.ids else {}
-    _write(folder / "tokenizer.json", _fast(rules))
-    _write(folder / "tokenizer_config.json", _config(special, positions))
-    _write(folder / "special_tokens_map.json", special)
-
-
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_files(folder, tokenizer=_fast(rules), config=_config(special, positions), special=special)
 
 
 def _fast(rules: Tokenizer) -> dict[str, Any]:

@@ -7,11 +7,11 @@ white space after them. Case is lowered when words have been told apart, as in t
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from parity.artifacts.tokenizers.files import write_files
 from parity.artifacts.tokenizers.wordpiece_rules import normalizer
 from parity.inputs.english import BLANK, cutting, mending
 from parity.inputs.gpt_bpe import END, SPECIAL, Tokenizer
@@ -37,13 +37,7 @@ def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
     if rules.special:
         start, between, end = SPECIAL
         special |= {"bos_token": start, "sep_token": between, "cls_token": end}
-    _write(folder / "tokenizer.json", _fast(rules))
-    _write(folder / "tokenizer_config.json", _config(special, positions))
-    _write(folder / "special_tokens_map.json", special)
-
-
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_files(folder, tokenizer=_fast(rules), config=_config(special, positions), special=special)
 
 
 def _fast(rules: Tokenizer) -> dict[str, Any]:

@@ -10,12 +10,12 @@ with the comma makes another way better.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+from parity.artifacts.tokenizers.files import write_files
 from parity.artifacts.tokenizers.sentencepiece_rules import normalizer
 from parity.errors import ParityError
 from parity.inputs.sentencepieces import SPACE, SPECIAL, Tokenizer
@@ -50,13 +50,7 @@ def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
         raise ParityError("no files for an uncased XLNet", where=rules.vocab.path, remedy="convert without a tokenizer")
     shutil.copyfile(rules.vocab.path, folder / FILES[0])
     special = {role: name for role, name in _ROLES.items() if rules.vocab.ids.get(name) == SPECIAL[name]}
-    _write(folder / "tokenizer.json", _fast(rules))
-    _write(folder / "tokenizer_config.json", _config(special, positions))
-    _write(folder / "special_tokens_map.json", special)
-
-
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_files(folder, tokenizer=_fast(rules), config=_config(special, positions), special=special)
 
 
 def _fast(rules: Tokenizer) -> dict[str, Any]:

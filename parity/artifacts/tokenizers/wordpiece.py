@@ -7,12 +7,12 @@ What is a word is told by `parity.artifacts.tokenizers.wordpiece_rules`.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from parity.artifacts.tokenizers.files import write_files
 from parity.artifacts.tokenizers.wordpiece_rules import normalizer, pre_tokenizer
 from parity.inputs.wordpiece import Casing, Tokenizer
 
@@ -39,13 +39,12 @@ def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
     """
     vocabulary, casing = rules.vocab, Casing(rules.lower_case, rules.strip_accents, rules.evidence)
     shutil.copyfile(vocabulary.path, folder / "vocab.txt")
-    _write(folder / "tokenizer.json", _fast(vocabulary.ids, casing))
-    _write(folder / "tokenizer_config.json", _config(vocabulary.ids, casing, positions))
-    _write(folder / "special_tokens_map.json", SPECIAL)
-
-
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_files(
+        folder,
+        tokenizer=_fast(vocabulary.ids, casing),
+        config=_config(vocabulary.ids, casing, positions),
+        special=SPECIAL,
+    )
 
 
 def _added(ids: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -7,13 +7,13 @@ it. `<eos>` within a text is a word to the source, no special token: see `parity
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from parity.artifacts.tokenizers.files import write_files, write_json
 from parity.artifacts.tokenizers.wordpiece_rules import normalizer
 from parity.inputs.vocabulary import Casing
 from parity.inputs.word_lists import SIDECAR
@@ -35,14 +35,8 @@ def write(folder: Path, rules: Tokenizer, *, positions: int) -> None:
     lines = "".join(f"{word}\n" for word in rules.vocab.tokens)
     (folder / FILES[0]).write_text(lines, encoding="utf-8", newline="\n")
     special = _special(rules)
-    _write(folder / SIDECAR, rules.describe())
-    _write(folder / "tokenizer.json", _fast(rules))
-    _write(folder / "tokenizer_config.json", _config(special))
-    _write(folder / "special_tokens_map.json", special)
-
-
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / SIDECAR, rules.describe())
+    write_files(folder, tokenizer=_fast(rules), config=_config(special), special=special)
 
 
 def _special(rules: Tokenizer) -> dict[str, str]:

@@ -9,12 +9,12 @@ vocabulary.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from parity.errors import ParityError
+from parity.families.gpt_layers import ACTIVATIONS, conv1d, heads, norm
 from parity.families.values import Config, Head
 from parity.ops import Ops, Stage, Tensor
 
@@ -37,7 +37,7 @@ def stages(config: Config, head: Head) -> Sequence[Stage]:
     for i in range(config.layers):
         found += _block(config, i, before)
         before = f"layer.{i}"
-    found.append(Stage("final_norm", (before,), lambda ops, x: _norm(ops, config, "model/ln_f", x)))
+    found.append(Stage("final_norm", (before,), lambda ops, x: norm(ops, config, "model/ln_f", x)))
     if head.taps:
         found.append(Stage("lm.input", ("final_norm", _POSITIONS), lambda ops, x, at: ops.take_positions(x, at)))
         found.append(Stage("logits.lm", ("lm.input",), _vocabulary))
@@ -61,10 +61,10 @@ def _block(config: Config, i: int, before: str) -> list[Stage]:
     attention, key, value = f"{tap}.attention", f"past.{i}.key", f"past.{i}.value"
 
     def conv(name: str) -> Callable[[Ops, Tensor], Tensor]:
-        return lambda ops, x: _conv1d(ops, f"{scope}/{name}", x)
+        return lambda ops, x: conv1d(ops, f"{scope}/{name}", x)
 
-    def norm(name: str) -> Callable[[Ops, Tensor], Tensor]:
-        return lambda ops, x: _norm(ops, config, f"{scope}/{name}", x)
+    def normed(name: str) -> Callable[[Ops, Tensor], Tensor]:
+        return lambda ops, x: norm(ops, config, f"{scope}/{name}", x)
 
     def third(part: str, at: int) -> Stage:
         start, stop = at * config.hidden_size, (at + 1) * config.hidden_size
@@ -72,11 +72,11 @@ def _block(config: Config, i: int, before: str) -> list[Stage]:
         return Stage(f"{attention}.{part}", (f"{attention}.projection",), take)
 
     return [
-        Stage(f"{attention}.norm", (before,), norm("ln_1")),
+        Stage(f"{attention}.norm", (before,), normed("ln_1")),
         Stage(f"{attention}.projection", (f"{attention}.norm",), conv("attn/c_attn")),
         *(third(part, at) for at, part in enumerate(("query", "key", "value"))),
-        Stage(key, (f"{attention}.key",), lambda ops, x: _heads(ops, config, x)),
-        Stage(value, (f"{attention}.value",), lambda ops, x: _heads(ops, config, x)),
+        Stage(key, (f"{attention}.key",), lambda ops, x: heads(ops, config, x)),
+        Stage(value, (f"{attention}.value",), lambda ops, x: heads(ops, config, x)),
         Stage(
             f"{attention}.scores",
             (f"{attention}.query", key, f"inputs/{key}"),
@@ -92,40 +92,21 @@ def _block(config: Config, i: int, before: str) -> list[Stage]:
         ),
         Stage(f"{attention}.output", (f"{attention}.context",), conv("attn/c_proj")),
         Stage(f"{attention}.residual", (before, f"{attention}.output"), lambda ops, x, a: ops.add(x, a)),
-        Stage(f"{tap}.norm", (f"{attention}.residual",), norm("ln_2")),
+        Stage(f"{tap}.norm", (f"{attention}.residual",), normed("ln_2")),
         Stage(
             f"{tap}.intermediate",
             (f"{tap}.norm",),
-            lambda ops, x: _ACTIVATIONS[config.activation](ops, _conv1d(ops, f"{scope}/mlp/c_fc", x)),
+            lambda ops, x: ACTIVATIONS[config.activation](ops, conv1d(ops, f"{scope}/mlp/c_fc", x)),
         ),
         Stage(f"{tap}.output", (f"{tap}.intermediate",), conv("mlp/c_proj")),
         Stage(tap, (f"{attention}.residual", f"{tap}.output"), lambda ops, x, m: ops.add(x, m)),
     ]
 
 
-def _conv1d(ops: Ops, scope: str, x: Tensor) -> Tensor:
-    """A convolution of width 1: the matrix [in, out] is stored [1, in, out]."""
-    matrix = ops.index(ops.weight(f"{scope}/w"), 0, axis=0)
-    return ops.add(ops.matmul(x, matrix), ops.weight(f"{scope}/b"))
-
-
-def _norm(ops: Ops, config: Config, scope: str, x: Tensor) -> Tensor:
-    centred = ops.sub(x, ops.mean(x, axis=-1))
-    variance = ops.mean(ops.square(centred), axis=-1)
-    normed = ops.mul(centred, ops.rsqrt(ops.add(variance, ops.constant(config.epsilon))))
-    return ops.add(ops.mul(normed, ops.weight(f"{scope}/g")), ops.weight(f"{scope}/b"))
-
-
-def _heads(ops: Ops, config: Config, x: Tensor) -> Tensor:
-    rows, length, hidden = ops.shape(x)
-    split = ops.reshape(x, (rows, length, config.heads, hidden // config.heads))
-    return ops.transpose(split, (0, 2, 1, 3))
-
-
 def _scores(ops: Ops, config: Config, query: Tensor, key: Tensor, past: Tensor | None) -> Tensor:
     keys = key if past is None else ops.concat((past, key), axis=2)
     new, every, size = ops.shape(key)[2], ops.shape(keys)[2], ops.shape(keys)[3]
-    products = ops.matmul(_heads(ops, config, query), keys, transpose_b=True)
+    products = ops.matmul(heads(ops, config, query), keys, transpose_b=True)
     scaled = ops.mul(products, ops.rsqrt(ops.constant(float(size))))
     # Counted from the lower right corner: what is past is seen by every token.
     seen = ops.array(np.tri(new, every, every - new)[None, None])
@@ -138,27 +119,6 @@ def _context(ops: Ops, probs: Tensor, value: Tensor, past: Tensor | None) -> Ten
     values = value if past is None else ops.concat((past, value), axis=2)
     mixed = ops.matmul(probs, values)
     return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (rows, length, heads * size))
-
-
-def _gelu_tanh(ops: Ops, x: Tensor) -> Tensor:
-    cubed = ops.mul(ops.square(x), x)
-    inner = ops.mul(ops.constant(math.sqrt(2.0 / math.pi)), ops.add(x, ops.mul(ops.constant(0.044715), cubed)))
-    return ops.mul(ops.mul(ops.constant(0.5), x), ops.add(ops.constant(1.0), ops.tanh(inner)))
-
-
-def _gelu_erf(ops: Ops, x: Tensor) -> Tensor:
-    """Never the original's own; models trained in transformers may name it, and a conversion may fall for it."""
-    inner = ops.div(x, ops.constant(math.sqrt(2.0)))
-    return ops.mul(ops.mul(ops.constant(0.5), x), ops.add(ops.constant(1.0), ops.erf(inner)))
-
-
-_ACTIVATIONS: dict[str, Callable[[Ops, Tensor], Tensor]] = {
-    "gelu_tanh": _gelu_tanh,
-    "gelu_erf": _gelu_erf,
-    "relu": lambda ops, x: ops.maximum(x, 0.0),
-    "tanh": lambda ops, x: ops.tanh(x),
-    "linear": lambda ops, x: x,
-}
 
 
 def _vocabulary(ops: Ops, x: Tensor) -> Tensor:

@@ -10,12 +10,12 @@ Shapes: B rows, T tokens, E hidden size, H attention heads, Q logit positions, V
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from parity.errors import ParityError
+from parity.families.gpt_layers import ACTIVATIONS, conv1d, heads, norm
 from parity.families.openai_gpt.config import GptConfig
 from parity.families.values import Config, Head
 from parity.ops import Ops, Stage, Tensor
@@ -65,10 +65,10 @@ def _block(config: Config, i: int, before: str) -> list[Stage]:
     attention = f"{tap}.attention"
 
     def conv(name: str) -> Callable[[Ops, Tensor], Tensor]:
-        return lambda ops, x: _conv1d(ops, f"{scope}/{name}", x)
+        return lambda ops, x: conv1d(ops, f"{scope}/{name}", x)
 
     def residual_norm(name: str) -> Callable[[Ops, Tensor, Tensor], Tensor]:
-        return lambda ops, x, more: _norm(ops, config, f"{scope}/{name}", ops.add(x, more))
+        return lambda ops, x, more: norm(ops, config, f"{scope}/{name}", ops.add(x, more))
 
     def third(part: str, at: int) -> Stage:
         start, stop = at * config.hidden_size, (at + 1) * config.hidden_size
@@ -95,34 +95,15 @@ def _block(config: Config, i: int, before: str) -> list[Stage]:
         Stage(
             f"{tap}.intermediate",
             (f"{attention}.norm",),
-            lambda ops, x: _ACTIVATIONS[config.activation](ops, _conv1d(ops, f"{scope}/mlp/c_fc", x)),
+            lambda ops, x: _ACTIVATIONS[config.activation](ops, conv1d(ops, f"{scope}/mlp/c_fc", x)),
         ),
         Stage(f"{tap}.output", (f"{tap}.intermediate",), conv("mlp/c_proj")),
         Stage(tap, (f"{attention}.norm", f"{tap}.output"), residual_norm("ln_2")),
     ]
 
 
-def _conv1d(ops: Ops, scope: str, x: Tensor) -> Tensor:
-    """A convolution of width 1: the matrix [in, out] is stored [1, in, out]."""
-    matrix = ops.index(ops.weight(f"{scope}/w"), 0, axis=0)
-    return ops.add(ops.matmul(x, matrix), ops.weight(f"{scope}/b"))
-
-
-def _norm(ops: Ops, config: Config, scope: str, x: Tensor) -> Tensor:
-    centred = ops.sub(x, ops.mean(x, axis=-1))
-    variance = ops.mean(ops.square(centred), axis=-1)
-    normed = ops.mul(centred, ops.rsqrt(ops.add(variance, ops.constant(config.epsilon))))
-    return ops.add(ops.mul(normed, ops.weight(f"{scope}/g")), ops.weight(f"{scope}/b"))
-
-
-def _heads(ops: Ops, config: Config, x: Tensor) -> Tensor:
-    rows, length, hidden = ops.shape(x)
-    split = ops.reshape(x, (rows, length, config.heads, hidden // config.heads))
-    return ops.transpose(split, (0, 2, 1, 3))
-
-
 def _scores(ops: Ops, config: Config, query: Tensor, key: Tensor) -> Tensor:
-    products = ops.matmul(_heads(ops, config, query), _heads(ops, config, key), transpose_b=True)
+    products = ops.matmul(heads(ops, config, query), heads(ops, config, key), transpose_b=True)
     scaled = ops.mul(products, ops.rsqrt(ops.constant(float(config.hidden_size // config.heads))))
     length = ops.shape(query)[1]
     seen = ops.array(np.tri(length)[None, None])
@@ -132,20 +113,8 @@ def _scores(ops: Ops, config: Config, query: Tensor, key: Tensor) -> Tensor:
 
 def _context(ops: Ops, config: Config, probs: Tensor, value: Tensor) -> Tensor:
     rows, length, hidden = ops.shape(value)
-    mixed = ops.matmul(probs, _heads(ops, config, value))
+    mixed = ops.matmul(probs, heads(ops, config, value))
     return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (rows, length, hidden))
-
-
-def _gelu_tanh(ops: Ops, x: Tensor) -> Tensor:
-    cubed = ops.mul(ops.square(x), x)
-    inner = ops.mul(ops.constant(math.sqrt(2.0 / math.pi)), ops.add(x, ops.mul(ops.constant(0.044715), cubed)))
-    return ops.mul(ops.mul(ops.constant(0.5), x), ops.add(ops.constant(1.0), ops.tanh(inner)))
-
-
-def _gelu_erf(ops: Ops, x: Tensor) -> Tensor:
-    """Never the original's own: what a conversion may fall for."""
-    inner = ops.div(x, ops.constant(math.sqrt(2.0)))
-    return ops.mul(ops.mul(ops.constant(0.5), x), ops.add(ops.constant(1.0), ops.erf(inner)))
 
 
 def _swish(ops: Ops, x: Tensor) -> Tensor:
@@ -154,14 +123,7 @@ def _swish(ops: Ops, x: Tensor) -> Tensor:
     return ops.mul(x, ops.add(half, ops.mul(half, ops.tanh(ops.mul(half, x)))))
 
 
-_ACTIVATIONS: dict[str, Callable[[Ops, Tensor], Tensor]] = {
-    "gelu_tanh": _gelu_tanh,
-    "gelu_erf": _gelu_erf,
-    "relu": lambda ops, x: ops.maximum(x, 0.0),
-    "swish": _swish,
-    "tanh": lambda ops, x: ops.tanh(x),
-    "linear": lambda ops, x: x,
-}
+_ACTIVATIONS: Mapping[str, Callable[[Ops, Tensor], Tensor]] = {**ACTIVATIONS, "swish": _swish}
 
 
 def _vocabulary(ops: Ops, config: Config, x: Tensor) -> Tensor:
