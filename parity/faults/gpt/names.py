@@ -13,6 +13,7 @@ WIDE: Final = f"{LAYER}mlp.c_fc"
 NARROW: Final = f"{LAYER}mlp.c_proj"
 NORM_1: Final = f"{LAYER}ln_1"
 NORM_2: Final = f"{LAYER}ln_2"
+NORMS: Final = (NORM_1, NORM_2)
 HERE: Final = "layer.{middle}"
 """The tap of the block in the middle."""
 LOGITS: Final = "logits.lm"

@@ -6,35 +6,25 @@ from collections.abc import Callable
 
 import numpy as np
 
+from parity.faults import fused
 from parity.faults.edits import both, changed, filled, noisy, overwritten, reordered, swapped
-from parity.faults.gpt2.tensors import ATTENTION_OUT, FINAL_NORM, FUSED, HERE, NARROW, NORMS, WORDS
+from parity.faults.gpt.names import ATTENTION_OUT, FUSED, HERE, NARROW, NORMS
+from parity.faults.gpt2.tensors import FINAL_NORM, WORDS
 from parity.faults.values import Artifact, Edit, Fault
 from parity.tensorfile import Array
 
 _THIRDS = {"query": 0, "key": 1, "value": 2}
 
 
-def _of_third(part: str, change: Callable[[Array], Array]) -> Edit:
+def _of_third(name: str, change: Callable[[Array], Array]) -> Edit:
     """One block of the fused bias goes through a function."""
-
-    def spoil(bias: Array) -> Array:
-        width, at = len(bias) // 3, _THIRDS[part]
-        bias[at * width : (at + 1) * width] = change(bias[at * width : (at + 1) * width])
-        return bias
-
-    return changed(f"{FUSED}.bias", spoil)
+    return fused.part(f"{FUSED}.bias", _THIRDS[name], change)
 
 
 def _exchanged(one: str, other: str) -> Edit:
     """Two blocks of the fused kernel and bias change places."""
-    order = [0, 1, 2]
-    order[_THIRDS[one]], order[_THIRDS[other]] = order[_THIRDS[other]], order[_THIRDS[one]]
-
-    def spoil(x: Array) -> Array:
-        blocks = np.split(x, 3, axis=-1)
-        return np.concatenate([blocks[at] for at in order], axis=-1)
-
-    return both(changed(f"{FUSED}.weight", spoil), changed(f"{FUSED}.bias", spoil))
+    places = _THIRDS[one], _THIRDS[other]
+    return both(*(fused.parts_swapped(f"{FUSED}.{end}", *places) for end in ("weight", "bias")))
 
 
 FAULTS = (

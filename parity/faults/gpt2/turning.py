@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parity.faults.edits import both, every, transposed
-from parity.faults.gpt2.tensors import ATTENTION_OUT, FUSED, HERE, NARROW, WIDE
+from parity.faults.gpt.names import ATTENTION_OUT, FUSED, HERE, NARROW, WIDE
 from parity.faults.values import Artifact, Edit, Fault, Layout, Tensors, fill
 
 

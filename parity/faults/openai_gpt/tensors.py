@@ -1,17 +1,8 @@
-"""What an OpenAI GPT's tensors are called, for the tables of faults."""
+"""What an OpenAI GPT's own tensors are called, beside those of `parity.faults.gpt.names`."""
 
 from __future__ import annotations
 
 from typing import Final
 
-LAYER: Final = "transformer.h.{middle}."
-FUSED: Final = f"{LAYER}attn.c_attn"
-ATTENTION_OUT: Final = f"{LAYER}attn.c_proj"
-WIDE: Final = f"{LAYER}mlp.c_fc"
-NARROW: Final = f"{LAYER}mlp.c_proj"
-NORMS: Final = (f"{LAYER}ln_1", f"{LAYER}ln_2")
 WORDS: Final = "transformer.tokens_embed.weight"
 POSITIONS: Final = "transformer.positions_embed.weight"
-
-HERE: Final = "layer.{middle}"
-"""The tap of the layer in the middle."""
