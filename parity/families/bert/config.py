@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.errors import ParityError, Problems
+from parity.families.reading import contradicted, quoted
 from parity.families.values import Config, Head
 
 
@@ -66,7 +66,7 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
         if key not in raw:
             problems.add(f"{key} is missing", remedy=_PUBLISHED)
         elif not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 31:
-            problems.add(f"{key} is not a positive whole number", got=_said(value), remedy=_PUBLISHED)
+            problems.add(f"{key} is not a positive whole number", got=quoted(value), remedy=_PUBLISHED)
         else:
             sizes[field] = value
     if len(sizes) == len(_SIZES) and sizes["hidden_size"] % sizes["heads"]:
@@ -76,17 +76,17 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
     for key, usual in _RATES.items():
         rate = raw.get(key, usual)
         if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 <= rate <= 1:
-            problems.add(f"{key} is not a number from 0 to 1", got=_said(rate), remedy=_PUBLISHED)
+            problems.add(f"{key} is not a number from 0 to 1", got=quoted(rate), remedy=_PUBLISHED)
     epsilon = raw.get("layer_norm_eps", EPSILON)
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        problems.add("layer_norm_eps is not a number between 0 and 1", got=_said(epsilon), remedy="leave it out")
+        problems.add("layer_norm_eps is not a number between 0 and 1", got=quoted(epsilon), remedy="leave it out")
     if raw.get("position_embedding_type", "absolute") != "absolute":
-        got = _said(raw["position_embedding_type"])
+        got = quoted(raw["position_embedding_type"])
         problems.add("only absolute positions are BERT", got=got, remedy="this model is of another architecture")
     for key in ("is_decoder", "add_cross_attention"):
         if raw.get(key, False) is not False:
             problems.add(
-                f"{key}: only an encoder is BERT", got=_said(raw[key]), remedy="this model computes another way"
+                f"{key}: only an encoder is BERT", got=quoted(raw[key]), remedy="this model computes another way"
             )
     problems.raise_if_any()
     pooler = raw.get("pooler", True) is not False
@@ -106,20 +106,14 @@ def _activation(raw: Mapping[str, Any], activation: str | None, problems: Proble
         return f"gelu_{activation or 'erf'}"
     if not isinstance(name, str) or name not in _ACTIVATIONS:
         expected = f"gelu, {', '.join(_ACTIVATIONS)}"
-        problems.add("hidden_act is none the original knows", got=_said(name), expected=expected, remedy=_PUBLISHED)
+        problems.add("hidden_act is none the original knows", got=quoted(name), expected=expected, remedy=_PUBLISHED)
         return "gelu_erf"
     known = _ACTIVATIONS[name]
     if activation is not None and known != f"gelu_{activation}":
         problems.add(
-            f"--activation {activation} contradicts hidden_act", got=_said(name), remedy="leave one of them out"
+            f"--activation {activation} contradicts hidden_act", got=quoted(name), remedy="leave one of them out"
         )
     return known
-
-
-def _said(value: object) -> str:
-    """A value of the JSON as it stands there, cut short."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def target_config(config: Config, head: Head, *, labels: int, special: Mapping[str, int]) -> dict[str, Any]:
@@ -195,11 +189,7 @@ def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple
 
     Layers that the checkpoint has and the config does not count as a contradiction: they would be dropped silently.
     """
-    found = [
-        (key, getattr(config, _SIZES[key]), shapes[name][axis], name)
-        for key, name, axis in _FIT
-        if len(shapes.get(name, ())) > axis and shapes[name][axis] != getattr(config, _SIZES[key])
-    ]
+    found = contradicted(config, shapes, sizes=_SIZES, fit=_FIT)
     held = layers(shapes)
     if held != config.layers:
         found.append(("num_hidden_layers", config.layers, held, "bert/encoder/layer_*"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from parity.errors import ParityError, Problems
+from parity.families.reading import contradicted, quoted
 from parity.families.values import Config, Head
 
 EPSILON = 1e-5
@@ -74,21 +74,23 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
         elif _is_size(raw[key]):
             sizes[field] = raw[key]
         else:
-            problems.add(f"{key} is not a positive whole number", got=_said(raw[key]), remedy=_PUBLISHED)
+            problems.add(f"{key} is not a positive whole number", got=quoted(raw[key]), remedy=_PUBLISHED)
     if {"hidden_size", "heads"} <= sizes.keys() and sizes["hidden_size"] % sizes["heads"]:
         got = f"{sizes['hidden_size']} and {sizes['heads']}"
         problems.add("n_embd is no multiple of n_head", got=got, remedy=_PUBLISHED)
     said = {} if ours else raw
     inner = said.get("n_inner")
     if inner is not None and not _is_size(inner):
-        problems.add("n_inner is not a positive whole number", got=_said(inner), remedy="leave it out")
+        problems.add("n_inner is not a positive whole number", got=quoted(inner), remedy="leave it out")
     for key, fixed in _FIXED.items():
         if said.get(key, fixed) is not fixed:
             remedy = "this model computes what the original's code cannot"
-            problems.add(f"{key} is not as in the original", got=_said(said[key]), expected=_said(fixed), remedy=remedy)
+            problems.add(
+                f"{key} is not as in the original", got=quoted(said[key]), expected=quoted(fixed), remedy=remedy
+            )
     epsilon = said.get("layer_norm_epsilon", EPSILON)
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        problems.add("layer_norm_epsilon is not a number between 0 and 1", got=_said(epsilon), remedy="leave it out")
+        problems.add("layer_norm_epsilon is not a number between 0 and 1", got=quoted(epsilon), remedy="leave it out")
     computed = _activation(said.get("activation_function", "gelu_new"), activation, problems)
     problems.raise_if_any()
     return Config(
@@ -111,7 +113,7 @@ def _is_size(value: object) -> bool:
 
 def _activation(name: object, activation: str | None, problems: Problems) -> str:
     if not isinstance(name, str) or name not in _ACTIVATIONS:
-        problems.add("unknown activation_function", got=_said(name), expected=f"one of {', '.join(_ACTIVATIONS)}")
+        problems.add("unknown activation_function", got=quoted(name), expected=f"one of {', '.join(_ACTIVATIONS)}")
         return "gelu_tanh"
     if activation not in (None, "erf", "tanh"):
         problems.add("unknown activation", got=activation, expected="erf or tanh", remedy="choose one")
@@ -119,12 +121,6 @@ def _activation(name: object, activation: str | None, problems: Problems) -> str
         got = f"{name}, which is {_ACTIVATIONS[name].replace('_', ' by ')}"
         problems.add(f"--activation {activation} contradicts GPT-2's", got=got, remedy="leave it out")
     return _ACTIVATIONS[name]
-
-
-def _said(value: object) -> str:
-    """A value of the JSON as it stands there, cut short."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def target_config(config: Config, head: Head, *, labels: int, special: Mapping[str, int]) -> dict[str, Any]:
@@ -194,11 +190,7 @@ def misfits(config: Config, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple
 
     Blocks that the checkpoint has and the config does not count as a contradiction: they would be dropped silently.
     """
-    found = [
-        (key, getattr(config, _SIZES[key]), shapes[name][axis], name)
-        for key, name, axis in _FIT
-        if len(shapes.get(name, ())) > axis and shapes[name][axis] != getattr(config, _SIZES[key])
-    ]
+    found = contradicted(config, shapes, sizes=_SIZES, fit=_FIT)
     held = layers(shapes)
     if held != config.layers:
         found.append(("n_layer", config.layers, held, "model/h*"))

@@ -6,7 +6,6 @@ options' names is read here (`--config`), or a `--set` for each; shapes tell all
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.errors import Problems
+from parity.families.reading import quoted
 from parity.families.values import Config, Head
 
 EPSILON = 1e-5
@@ -78,7 +78,7 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
         if _is_size(filled.get(key)):
             sizes[field] = filled[key]
         elif key in filled:
-            problems.add(f"{key} is not a positive whole number", got=_said(filled[key]), remedy=_GIVE.format(key=key))
+            problems.add(f"{key} is not a positive whole number", got=quoted(filled[key]), remedy=_GIVE.format(key=key))
         elif field == "heads" and sizes.get("hidden_size") == PUBLISHED_WIDTH:
             sizes[field] = PUBLISHED_HEADS
         elif rows is None or field not in ("vocab_size", "positions"):
@@ -89,7 +89,7 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
         problems.add("n_embd is no multiple of n_head", got=got, remedy=_GIVE.format(key="n_head"))
     epsilon = raw.get("layer_norm_epsilon", EPSILON)
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        problems.add("layer_norm_epsilon is not a number between 0 and 1", got=_said(epsilon), remedy="leave it out")
+        problems.add("layer_norm_epsilon is not a number between 0 and 1", got=quoted(epsilon), remedy="leave it out")
     computed = _activation(raw.get("afn", "gelu"), activation, problems)
     problems.raise_if_any()
     return GptConfig(
@@ -111,7 +111,7 @@ def _special(raw: Mapping[str, Any], problems: Problems) -> int:
         expected = f"0, or {len(SPECIAL)} ({', '.join(SPECIAL)})"
         problems.add(
             "n_special is none that train.py makes",
-            got=_said(special),
+            got=quoted(special),
             expected=expected,
             remedy=_GIVE.format(key="n_special"),
         )
@@ -128,7 +128,7 @@ def _rest_of_rows(raw: Mapping[str, Any], special: int, problems: Problems) -> d
         remedy = "give one of them: --set n_vocab=N (entries of the encoder's file) or --set n_ctx=N"
         problems.add(
             "how many rows of model/we are tokens and how many positions, no tensor tells",
-            got=_said(rows),
+            got=quoted(rows),
             remedy=remedy,
         )
         return {}
@@ -148,18 +148,12 @@ def _is_size(value: object) -> bool:
 def _activation(name: object, activation: str | None, problems: Problems) -> str:
     if not isinstance(name, str) or name not in _ACTIVATIONS:
         expected = f"one of {', '.join(_ACTIVATIONS)}"
-        problems.add("unknown afn", got=_said(name), expected=expected, remedy=_GIVE.format(key="afn"))
+        problems.add("unknown afn", got=quoted(name), expected=expected, remedy=_GIVE.format(key="afn"))
         return "gelu_tanh"
     if activation is not None and _ACTIVATIONS[name] != f"gelu_{activation}":
         got = f"{name}, which is {_ACTIVATIONS[name].replace('_', ' by ')}"
         problems.add(f"--activation {activation} contradicts GPT's", got=got, remedy="leave it out")
     return _ACTIVATIONS[name]
-
-
-def _said(value: object) -> str:
-    """A value of the JSON as it stands there, cut short."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 # Which axis of which variable each size is read off.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from parity.errors import Problems
+from parity.families.reading import quoted
 from parity.families.transfo_xl.numbers import EPSILON, TransfoXLConfig, embedding_projected, width
 
 HF_EPSILON = 1e-5
@@ -63,11 +63,11 @@ def read_config(raw: Mapping[str, Any], *, where: Path, activation: str | None =
     tgt_len = _whole({"tgt_len": _ROW, **raw}, "tgt_len", 1, problems)
     epsilon = raw.get("layer_norm_epsilon", raw.get("layer_norm_eps", HF_EPSILON if hf else EPSILON))
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        problems.add("layer_norm_epsilon is not a number between 0 and 1", got=_said(epsilon), remedy="leave it out")
+        problems.add("layer_norm_epsilon is not a number between 0 and 1", got=quoted(epsilon), remedy="leave it out")
     for key, only in {"pre_lnorm": False, "attn_type": 0, "tie_word_embeddings": True}.items():
         if hf and raw.get(key, only) != only:
             problems.add(
-                f"{key} is none the original has", got=_said(raw[key]), expected=_said(only), remedy=_PUBLISHED
+                f"{key} is none the original has", got=quoted(raw[key]), expected=quoted(only), remedy=_PUBLISHED
             )
     if activation is not None:
         problems.add("Transformer-XL computes ReLU", got=f"--activation {activation}", remedy="leave the option out")
@@ -110,7 +110,7 @@ def _whole(raw: Mapping[str, Any], key: str, least: int, problems: Problems) -> 
     if key not in raw:
         problems.add(f"{key} is missing", remedy=_PUBLISHED)
     elif not isinstance(value, int) or isinstance(value, bool) or not least <= value < 1 << 31:
-        problems.add(f"{key} is not a whole number from {least}", got=_said(value), remedy=_PUBLISHED)
+        problems.add(f"{key} is not a whole number from {least}", got=quoted(value), remedy=_PUBLISHED)
     else:
         return value
     return least
@@ -129,7 +129,7 @@ def _flag(value: Any, key: str, problems: Problems) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"  # as on the original's command line
     if not isinstance(value, bool):
-        problems.add(f"{key} is neither true nor false", got=_said(value), remedy=_PUBLISHED)
+        problems.add(f"{key} is neither true nor false", got=quoted(value), remedy=_PUBLISHED)
     return value is True
 
 
@@ -140,7 +140,7 @@ def _cutoffs(raw: Mapping[str, Any], n_token: int, problems: Problems) -> tuple[
         return ()
     listed: list[Any] = list(value) if isinstance(value, list | tuple) else [None]
     if len(listed) > _MOST_CUTOFFS or not all(isinstance(cut, int) and not isinstance(cut, bool) for cut in listed):
-        problems.add("cutoffs is no list of whole numbers", got=_said(value), remedy=_PUBLISHED)
+        problems.add("cutoffs is no list of whole numbers", got=quoted(value), remedy=_PUBLISHED)
         return ()
     # corpus-info.json has the ends among them; the original's main() takes them off.
     inner = listed[1:-1] if len(listed) > 1 and listed[0] == 0 and listed[-1] == n_token else listed
@@ -165,7 +165,7 @@ def _tied(raw: Mapping[str, Any], projected: Sequence[bool], share: bool, proble
         return tuple(by_flag)
     if not isinstance(said, list) or not all(isinstance(tie, bool) for tie in said):
         expected = f"{len(projected)} times true or false, one for each cluster"
-        problems.add("tie_projs is no list of true and false", got=_said(said), expected=expected, remedy=_PUBLISHED)
+        problems.add("tie_projs is no list of true and false", got=quoted(said), expected=expected, remedy=_PUBLISHED)
         return tuple(by_flag)
     if len(projected) == 1:
         return (projected[0],)
@@ -173,13 +173,8 @@ def _tied(raw: Mapping[str, Any], projected: Sequence[bool], share: bool, proble
     flagged = tuple(tie and there for tie, there in zip(by_flag, projected, strict=True))
     if "proj_share_all_but_first" in raw and "model_type" not in raw and ties != flagged:
         what = "proj_share_all_but_first contradicts tie_projs, which was given or read off the tensors"
-        problems.add(what, got=_said(list(ties)), expected=_said(list(flagged)), remedy="leave one of them out")
+        problems.add(what, got=quoted(list(ties)), expected=quoted(list(flagged)), remedy="leave one of them out")
     return ties
-
-
-def _said(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def unread_keys(raw: Mapping[str, Any]) -> list[str]:
